@@ -1,0 +1,12 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace optionsib::bindings {
+
+void register_pricing(pybind11::module_& module);
+void register_book(pybind11::module_& module);
+void register_payoff(pybind11::module_& module);
+void register_limits(pybind11::module_& module);
+
+}  // namespace optionsib::bindings

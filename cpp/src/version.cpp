@@ -1,0 +1,1 @@
+#include "optionsib/version.hpp"

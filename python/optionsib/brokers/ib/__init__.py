@@ -1,0 +1,1 @@
+"""The TWS and IB Gateway adapter."""

@@ -1,0 +1,1 @@
+"""Transports, journal and tape."""

@@ -1,0 +1,1 @@
+"""Words that every layer shares: types, events, ports, errors, clock, configuration."""

@@ -1,0 +1,303 @@
+"""Every message that crosses a layer, is journaled, or leaves the process.
+
+Frozen structs; ``SCHEMA_VERSION`` is written in the journal's genesis. Encode with
+``common.codec``. Prices 1/10000, money 1/1000000, times UTC ns (see ``common.types``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from optionsib.common.types import Order
+
+SCHEMA_VERSION = 1
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
+    """Base of all messages; the tag is the class name."""
+
+
+# --- market data ---------------------------------------------------------------------------------
+
+
+class Quote(Event, frozen=True):
+    """Best bid and ask of one contract. ``None`` = that side was never seen or is empty.
+
+    ``as_of_ns``: when the feed last confirmed the quote. ``changed_ns``: when a price last changed.
+    """
+
+    con_id: int
+    bid: int | None
+    ask: int | None
+    bid_size: int = 0
+    ask_size: int = 0
+    as_of_ns: int = 0
+    changed_ns: int = 0
+
+
+# --- the three votes and the gate ----------------------------------------------------------------
+
+
+class ModelSignal(Event, frozen=True):
+    """The model's vote on a candidate. ``score`` is the modelled probability of the favoured move."""
+
+    candidate_id: str
+    model_id: str  # SHA-256 of the artefact
+    made_at_ns: int
+    valid_until_ns: int
+    accepts: bool
+    score: float
+    reason: str
+
+
+class StrategyDecision(Event, frozen=True):
+    """The strategy's vote on a candidate, with the order it wants."""
+
+    candidate_id: str
+    strategy: str
+    accepts: bool
+    reason: str
+    order: Order | None = None
+
+
+class RiskVerdict(Event, frozen=True):
+    """The limit check's vote on one exact order.
+
+    ``check``, ``value`` and ``limit`` name the first failed check (empty and 0 when it passes).
+    """
+
+    candidate_id: str
+    order: Order
+    accepts: bool
+    reduces_risk: bool
+    reason: str
+    check: str = ""
+    value: float = 0.0
+    limit: float = 0.0
+    max_loss: int = 0  # money: worst loss of this order alone, fees included
+
+
+class Refusal(Event, frozen=True):
+    """A candidate that did not become an order. ``layer`` names who refused first."""
+
+    candidate_id: str
+    layer: Literal["model", "strategy", "risk", "gate", "vault"]
+    reason: str
+
+
+class ApprovedOrder(Event, frozen=True):
+    """An order that passed the gate. Only ``execution.gate.decide`` constructs it."""
+
+    candidate_id: str
+    order: Order
+    max_loss: int
+    reduces_risk: bool
+
+
+class DecisionRecord(Event, frozen=True):
+    """Every decision, refusals included, with the votes that led to it."""
+
+    candidate_id: str
+    at_ns: int
+    tape_offset: int
+    outcome: ApprovedOrder | Refusal
+    signal: ModelSignal | None = None
+    strategy: StrategyDecision | None = None
+    risk: RiskVerdict | None = None
+
+
+# --- orders: what we send (journaled before it leaves) ------------------------------------------
+
+
+class OrderSubmitted(Event, frozen=True):
+    """An order about to leave."""
+
+    order: Order
+    at_ns: int
+
+
+class OrderModifyRequested(Event, frozen=True):
+    """A new limit about to leave for a working order."""
+
+    order_ref: str
+    limit_price: int
+    at_ns: int
+
+
+class OrderCancelRequested(Event, frozen=True):
+    """A cancel about to leave."""
+
+    order_ref: str
+    at_ns: int
+    reason: str = ""
+
+
+# --- orders: what the broker says ----------------------------------------------------------------
+
+
+class OrderUpdate(Event, frozen=True):
+    """The broker's word on an order; may repeat, and may arrive in any order relative to fills.
+
+    ``unconfirmed``: no callback came in time. ``limit_price`` is the limit the broker works now,
+    None where it did not say (a rejected modify repeats the old one).
+    """
+
+    order_ref: str
+    status: Literal["unconfirmed", "working", "filled", "cancelled", "rejected"]
+    at_ns: int
+    perm_id: int = 0
+    limit_price: int | None = None
+    code: int = 0
+    message: str = ""
+
+
+class Execution(Event, frozen=True):
+    """One execution, once per ``execution_id``.
+
+    A combo fill sends one ``is_combo=True`` execution (price of the whole, no position) and one a
+    leg. Positions come from legs alone. ``side`` +1 bought, -1 sold.
+    """
+
+    execution_id: str
+    order_ref: str
+    con_id: int
+    side: int
+    quantity: int
+    price: int
+    at_ns: int
+    is_combo: bool = False
+    perm_id: int = 0
+    liquidation: bool = False
+
+
+class CommissionReport(Event, frozen=True):
+    """Commission (money; negative = rebate) of one execution; arrives after it."""
+
+    execution_id: str
+    amount: int
+    currency: str = "USD"
+
+
+class BrokerNotice(Event, frozen=True):
+    """A broker message that belongs to no order (farm state, pacing, connection)."""
+
+    code: int
+    message: str
+    at_ns: int
+
+
+BrokerEvent = OrderUpdate | Execution | CommissionReport | BrokerNotice
+
+
+# --- vault ---------------------------------------------------------------------------------------
+
+
+class VaultTransaction(Event, frozen=True):
+    """A signed token transaction, journaled before it is sent; a restart replays these in order.
+
+    ``amount`` is in base units (1/1000000); ``wire`` is the signed transaction, base64.
+    """
+
+    action: Literal["fund", "reserve", "open", "free", "close", "fee"]
+    reference: str  # order_ref for reserve/free, execution id for open/close/fee, "" for fund
+    amount: int
+    signature: str
+    wire: str
+    at_ns: int
+    order_ref: str = ""
+    trade_id: str = ""
+    profit: int = 0  # close only
+
+
+class VaultState(Event, frozen=True):
+    """Balances after a step, base units: what the chain says."""
+
+    at_ns: int
+    free: int
+    reserved: int
+    escrow: int
+    clearing: int
+    fees: int
+
+
+# --- control -------------------------------------------------------------------------------------
+
+
+class SessionStarted(Event, frozen=True):
+    """A daemon took over this journal. ``resumed`` is True after a crash or a restart."""
+
+    at_ns: int
+    resumed: bool
+    account: str
+    model_id: str
+
+
+class SessionEnded(Event, frozen=True):
+    """A daemon left in an orderly way."""
+
+    at_ns: int
+    reason: str
+
+
+class Halted(Event, frozen=True):
+    """No new risk from here on, across restarts, until ``Resumed``."""
+
+    at_ns: int
+    reason: str
+    operator: str = ""
+
+
+class Resumed(Event, frozen=True):
+    """An operator lifted a halt."""
+
+    at_ns: int
+    reason: str
+    operator: str = ""
+
+
+class PortfolioSnapshot(Event, frozen=True):
+    """End-of-step state for view and report. Greeks are portfolio totals in raw units x multiplier.
+
+    ``equity`` = cash + liquidation value at mid, money units.
+    """
+
+    at_ns: int
+    underlying_price: int
+    equity: int
+    cash: int
+    realized: int
+    unrealized: int
+    fees: int
+    delta: float
+    gamma: float
+    vega: float
+    theta: float
+    open_trades: int
+    working_orders: int
+
+
+AnyEvent = (
+    Quote
+    | ModelSignal
+    | StrategyDecision
+    | RiskVerdict
+    | Refusal
+    | ApprovedOrder
+    | DecisionRecord
+    | OrderSubmitted
+    | OrderModifyRequested
+    | OrderCancelRequested
+    | OrderUpdate
+    | Execution
+    | CommissionReport
+    | BrokerNotice
+    | VaultTransaction
+    | VaultState
+    | SessionStarted
+    | SessionEnded
+    | Halted
+    | Resumed
+    | PortfolioSnapshot
+)

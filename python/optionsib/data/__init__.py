@@ -1,0 +1,1 @@
+"""Market data: live, historical and simulated."""

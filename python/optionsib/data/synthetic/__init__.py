@@ -1,0 +1,1 @@
+"""Simulated days, always labelled so."""

@@ -1,0 +1,1 @@
+"""Training, cards and ONNX serving."""

@@ -1,0 +1,1 @@
+"""NumPy face of the pricing kernels."""

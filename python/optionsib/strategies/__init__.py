@@ -1,0 +1,1 @@
+"""Tested strategy logic."""

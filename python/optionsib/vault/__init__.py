@@ -1,0 +1,1 @@
+"""Settlement of every trade on a token ledger."""
