@@ -1,7 +1,177 @@
+// Python face of the book: per-message methods, NumPy batches, depth views.
+#include <pybind11/stl.h>
+#include <pybind11/numpy.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "optionsib/book/matching_engine.hpp"
+#include "optionsib/book/order_book.hpp"
 #include "register.hpp"
 
 namespace optionsib::bindings {
 
-void register_book(pybind11::module_&) {}
+namespace py = pybind11;
+using namespace optionsib::book;
+
+namespace {
+
+using RecordArray = py::array_t<Record, py::array::c_style>;
+
+py::tuple as_tuple(const RestingOrder& order) {
+    return py::make_tuple(order.id, static_cast<int>(order.side), order.price, order.quantity, order.owner);
+}
+
+// The members of BookStatus by value, handed over once by the Python package: an IntEnum costs too much to
+// look up on every message. Immortal, as the enum itself is.
+std::array<PyObject*, 7> status_members{};
+
+void set_status_members(const py::tuple& members) {
+    if (members.size() != status_members.size()) throw py::value_error("one member a status, by value");
+    for (std::size_t i = 0; i < status_members.size(); ++i) {
+        status_members[i] = py::object(members[i]).release().ptr();
+    }
+}
+
+py::object status_member(Status status) {
+    return py::reinterpret_borrow<py::object>(status_members[static_cast<std::size_t>(status)]);
+}
+
+Side side_of(int side) {
+    // Anything but +1 and -1 becomes a value that the book answers with bad_side.
+    return side == 1 || side == -1 ? static_cast<Side>(side) : static_cast<Side>(0);
+}
+
+std::span<const Record> records_of(const RecordArray& records) {
+    if (records.ndim() != 1) throw py::value_error("records must be one-dimensional");
+    return {records.data(), static_cast<std::size_t>(records.size())};
+}
+
+// The reads that book and engine share; `book` gives the OrderBook of a Native.
+template <class Native, class GetBook>
+void define_reads(py::class_<Native>& type, GetBook book) {
+    type.def("_best", [book](const Native& self, int side) -> py::object {
+        const auto level = book(self).best(side_of(side));
+        if (!level) return py::none();
+        return py::make_tuple(level->price, level->quantity, level->order_count);
+    });
+    type.def("_find", [book](const Native& self, OrderId id) -> py::object {
+        const auto order = book(self).find(id);
+        if (!order) return py::none();
+        return as_tuple(*order);
+    });
+    type.def("quantity_ahead", [book](const Native& self, OrderId id) {
+        return book(self).quantity_ahead(id);
+    }, py::arg("order_id"));
+    type.def("_queue", [book](const Native& self, int side, Price price) {
+        py::list orders;
+        if (side_of(side) != static_cast<Side>(0)) {
+            for (const RestingOrder& order : book(self).queue(side_of(side), price)) {
+                orders.append(as_tuple(order));
+            }
+        }
+        return orders;
+    });
+    type.def("_depth", [book](const Native& self, int side, std::size_t levels) {
+        if (side_of(side) == static_cast<Side>(0)) throw py::value_error("side must be +1 (bid) or -1 (ask)");
+        std::vector<LevelView> views(std::min(levels, book(self).level_count(side_of(side))));
+        const std::size_t count = book(self).depth(side_of(side), views);
+        py::array_t<std::int64_t> price(static_cast<py::ssize_t>(count));
+        py::array_t<std::int64_t> quantity(static_cast<py::ssize_t>(count));
+        py::array_t<std::int64_t> orders(static_cast<py::ssize_t>(count));
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto at = static_cast<py::ssize_t>(i);
+            price.mutable_at(at) = views[i].price;
+            quantity.mutable_at(at) = views[i].quantity;
+            orders.mutable_at(at) = views[i].order_count;
+        }
+        return py::make_tuple(price, quantity, orders);
+    });
+    type.def("__len__", [book](const Native& self) { return book(self).order_count(); });
+}
+
+py::tuple match_result(const MatchResult& result, const std::vector<Trade>& trades) {
+    py::list rows;
+    for (const Trade& trade : trades) {
+        rows.append(py::make_tuple(trade.maker_id, trade.taker_id, trade.price, trade.quantity));
+    }
+    return py::make_tuple(status_member(result.status), rows, result.remaining, result.resting);
+}
+
+}  // namespace
+
+void register_book(py::module_& module) {
+    PYBIND11_NUMPY_DTYPE(Record, action, side, flags, owner, order_id, price, quantity, new_order_id);
+    PYBIND11_NUMPY_DTYPE(Trade, maker_id, taker_id, price, quantity);
+    static_assert(static_cast<int>(Status::bad_action) + 1 == std::tuple_size_v<decltype(status_members)>);
+    module.attr("BOOK_RECORD") = py::dtype::of<Record>();
+    module.attr("BOOK_TRADE") = py::dtype::of<Trade>();
+    module.attr("BOOK_MAX_QUANTITY") = kMaxQuantity;
+    module.attr("BOOK_MAX_PRICE") = kMaxPrice;
+
+    module.def("set_book_statuses", &set_status_members);
+
+    py::class_<OrderBook> book(module, "OrderBook");
+    book.def(py::init<std::size_t>(), py::arg("expected_orders") = 1024);
+    book.def("add", [](OrderBook& self, OrderId id, int side, Price price, Quantity quantity, Owner owner) {
+        return status_member(self.add(id, side_of(side), price, quantity, owner));
+    }, py::arg("order_id"), py::arg("side"), py::arg("price"), py::arg("quantity"), py::arg("owner") = 0);
+    book.def("reduce", [](OrderBook& self, OrderId id, Quantity quantity) {
+        return status_member(self.reduce(id, quantity));
+    }, py::arg("order_id"), py::arg("quantity"));
+    book.def("cancel", [](OrderBook& self, OrderId id) { return status_member(self.cancel(id)); },
+             py::arg("order_id"));
+    book.def("replace", [](OrderBook& self, OrderId id, OrderId new_id, Price price, Quantity quantity) {
+        return status_member(self.replace(id, new_id, price, quantity));
+    }, py::arg("order_id"), py::arg("new_order_id"), py::arg("price"), py::arg("quantity"));
+    book.def("execute", [](OrderBook& self, OrderId id, Quantity quantity) {
+        return status_member(self.execute(id, quantity));
+    }, py::arg("order_id"), py::arg("quantity"));
+    book.def("_apply_batch", [](OrderBook& self, const RecordArray& records) {
+        const auto input = records_of(records);
+        py::array_t<std::uint8_t> statuses(records.size());
+        const std::span<std::uint8_t> output(statuses.mutable_data(), input.size());
+        {
+            py::gil_scoped_release release;
+            self.apply_batch(input, output);
+        }
+        return statuses;
+    }, py::arg("records"));
+    define_reads(book, [](const OrderBook& self) -> const OrderBook& { return self; });
+
+    py::class_<MatchingEngine> engine(module, "MatchingEngine");
+    engine.def(py::init<std::size_t>(), py::arg("expected_orders") = 1024);
+    engine.def("_submit", [](MatchingEngine& self, OrderId id, int side, Price price, Quantity quantity,
+                            Owner owner, bool ioc) {
+        std::vector<Trade> trades;
+        const MatchResult result = self.submit(id, side_of(side), price, quantity, owner, ioc, trades);
+        return match_result(result, trades);
+    });
+    engine.def("_modify", [](MatchingEngine& self, OrderId id, Price price, Quantity quantity) {
+        std::vector<Trade> trades;
+        const MatchResult result = self.modify(id, price, quantity, trades);
+        return match_result(result, trades);
+    });
+    engine.def("cancel", [](MatchingEngine& self, OrderId id) { return status_member(self.cancel(id)); },
+               py::arg("order_id"));
+    engine.def("_apply_batch", [](MatchingEngine& self, const RecordArray& records) {
+        const auto input = records_of(records);
+        py::array_t<std::uint8_t> statuses(records.size());
+        const std::span<std::uint8_t> output(statuses.mutable_data(), input.size());
+        std::vector<Trade> trades;
+        {
+            py::gil_scoped_release release;
+            self.apply_batch(input, output, trades);
+        }
+        py::array_t<Trade> rows(static_cast<py::ssize_t>(trades.size()));
+        std::copy(trades.begin(), trades.end(), rows.mutable_data());
+        return py::make_tuple(statuses, rows);
+    });
+    define_reads(engine, [](const MatchingEngine& self) -> const OrderBook& { return self.book(); });
+}
 
 }  // namespace optionsib::bindings

@@ -2,3 +2,8 @@
 
 ``import optionsib`` loads NumPy and the native core, nothing else.
 """
+
+from optionsib._native._core import __version__
+from optionsib.pricing import greeks, implied_volatility, price
+
+__all__ = ["__version__", "greeks", "implied_volatility", "price"]

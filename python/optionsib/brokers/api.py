@@ -44,6 +44,16 @@ class BrokerAPI(Protocol):
         """
         ...
 
+    async def reconnect(self) -> BrokerState:
+        """Connect again after a loss, with growing pauses; quotes wanted before are wanted again.
+
+        Raises
+        ------
+        BrokerError
+            If the last attempt failed too.
+        """
+        ...
+
     async def disconnect(self) -> None: ...
 
     async def option_chain(self, symbol: str) -> OptionChain: ...

@@ -16,6 +16,9 @@ class SystemClock:
         """Return real elapsed seconds."""
         return time.monotonic()
 
+    def advance(self, now_ns: int) -> None:
+        """Do nothing: the machine's clock follows nobody's steps."""
+
 
 class SteppedClock:
     """A clock that stands still between ``advance`` calls; it never runs backwards."""

@@ -1,22 +1,38 @@
 """The configuration: one typed section an area. Unknown keys are errors.
 
 ``config/main_config.yaml`` is read first, then ``config/environment/{dev,paper,prod}.yaml``, then
-environment variables ``OPTIONSIB_<SECTION>__<KEY>``.
+environment variables ``OPTIONSIB_<SECTION>__<KEY>``, then overrides of the caller; the later one wins
+key by key (a list is replaced as a whole).
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from optionsib.common import codec
+from optionsib.common.config_sources import load
+
+_NOT_IN_DIGEST: Mapping[str, frozenset[str] | None] = {
+    # Where a session listens and writes does not change what it decides (None = the whole section).
+    "gateway": frozenset({"host", "port"}),
+    "model": frozenset({"path"}),
+    "paths": None,
+    "control": None,
+}
 
 
 class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
+    """Base of all sections: frozen; an unknown key, NaN and infinity are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 class SessionConfig(Section):
@@ -25,7 +41,7 @@ class SessionConfig(Section):
     mode: Literal["paper", "live"] = "paper"
     symbol: str = "TWX"
     seed: int = 7
-    step_seconds: int = Field(60, ge=1, description="decision interval when the broker sets no pace")
+    step_seconds: int = Field(default=60, ge=1, description="decision interval when the broker sets no pace")
     account: str = ""
 
 
@@ -33,12 +49,14 @@ class GatewayConfig(Section):
     """The connection to TWS, IB Gateway or the paper exchange."""
 
     host: str = "127.0.0.1"
-    port: int = Field(7497, ge=0, le=65535)
-    client_id: int = Field(1, ge=0)
-    rescue_client_id: int = Field(9, ge=0, description="used by cancel-all and flatten as own process")
-    request_timeout_seconds: float = Field(30.0, gt=0)
-    messages_per_second: int = Field(45, ge=1, le=50)
-    market_data_lines: int = Field(100, ge=1)
+    port: int = Field(default=7497, ge=0, le=65535)
+    client_id: int = Field(default=1, ge=0)
+    rescue_client_id: int = Field(
+        default=9, ge=0, description="used by cancel-all and flatten as own process"
+    )
+    request_timeout_seconds: float = Field(default=30.0, gt=0)
+    messages_per_second: int = Field(default=45, ge=1, le=50)
+    market_data_lines: int = Field(default=100, ge=1)
 
 
 class FeeRow(Section):
@@ -80,29 +98,37 @@ class LimitsConfig(Section):
     money in the account's currency.
     """
 
-    max_order_quantity: int | None = None
-    max_order_delta: float | None = None
-    max_order_gamma: float | None = None
-    max_order_vega: float | None = None
-    max_order_notional: Decimal | None = None
-    max_order_loss: Decimal | None = None
-    max_portfolio_delta: float | None = None
-    max_portfolio_gamma: float | None = None
-    max_portfolio_vega: float | None = None
-    max_portfolio_notional: Decimal | None = None
-    max_portfolio_loss: Decimal | None = None
-    price_collar: Decimal | None = Field(None, description="how far a limit may lie beyond the far touch")
-    max_orders_per_minute: int | None = None
-    max_feed_age_seconds: float | None = Field(None, description="feed silent or underlying older")
-    max_change_age_seconds: float | None = Field(None, description="age of a leg's last price change")
+    max_order_quantity: int | None = Field(default=None, ge=0)
+    max_order_delta: float | None = Field(default=None, ge=0)
+    max_order_gamma: float | None = Field(default=None, ge=0)
+    max_order_vega: float | None = Field(default=None, ge=0)
+    max_order_notional: Decimal | None = Field(default=None, ge=0)
+    max_order_loss: Decimal | None = Field(default=None, ge=0)
+    max_portfolio_delta: float | None = Field(default=None, ge=0)
+    max_portfolio_gamma: float | None = Field(default=None, ge=0)
+    max_portfolio_vega: float | None = Field(default=None, ge=0)
+    max_portfolio_notional: Decimal | None = Field(default=None, ge=0)
+    max_portfolio_loss: Decimal | None = Field(default=None, ge=0)
+    price_collar: Decimal | None = Field(
+        default=None, ge=0, description="how far a limit may lie beyond the far touch"
+    )
+    max_orders_per_minute: int | None = Field(default=None, ge=0)
+    max_feed_age_seconds: float | None = Field(
+        default=None, ge=0, description="feed silent or underlying older"
+    )
+    max_change_age_seconds: float | None = Field(
+        default=None, ge=0, description="age of a leg's last price change"
+    )
 
 
 class FeaturesConfig(Section):
     """How the chain is turned into features."""
 
-    realized_volatility_minutes: int = 30
-    residual_history_minutes: int = 15
-    minimum_quotes_per_smile: int = 5
+    realized_volatility_minutes: int = Field(default=30, ge=2)
+    residual_history_minutes: int = Field(default=15, ge=1)
+    minimum_quotes_per_smile: int = Field(default=5, ge=3)
+    maximum_feed_age_seconds: float = Field(default=60.0, gt=0, description="older quotes give no features")
+    parity_pairs: int = Field(default=6, ge=1, description="strikes nearest to spot that give the forward")
 
 
 class ModelConfig(Section):
@@ -110,30 +136,74 @@ class ModelConfig(Section):
 
     path: str = ""
     allow_unproven: bool = False
-    vote_valid_seconds: float = 120.0
-    accept_probability: float = 0.5
+    vote_valid_seconds: float = Field(default=120.0, gt=0)
+    accept_probability: float = Field(default=0.5, ge=0, le=1)
+
+
+class TrainingConfig(Section):
+    """How the residual classifier is trained."""
+
+    horizon_minutes: int = Field(default=15, ge=1, description="how far ahead the label looks")
+    dead_band: Decimal = Field(default=Decimal("0.005"), ge=0, description="smaller changes are no label")
+    training_fraction: float = Field(
+        default=0.7, gt=0, lt=1, description="earlier part of each day that is fitted"
+    )
+    maximum_spread: Decimal = Field(
+        default=Decimal("0.50"), gt=0, description="contracts with wider quotes are left out"
+    )
+    trees: int = Field(default=60, ge=1)
+    depth: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=0.08, gt=0, le=1)
+    minimum_child_weight: float = Field(default=300.0, ge=0)
+    subsample: float = Field(default=0.8, gt=0, le=1)
+    column_sample: float = Field(default=0.8, gt=0, le=1)
 
 
 class StrategyConfig(Section):
     """Vertical spreads on smile residuals. Prices in currency per share."""
 
-    minimum_edge: Decimal = Decimal("0.02")
-    cancel_after_minutes: int = 30
-    hold_minutes: int = 60
-    flat_at: dt.time = dt.time(15, 45)
-    no_new_after: dt.time = dt.time(15, 0)
-    maximum_width: Decimal = Decimal("5.00")
-    maximum_leg_spread: Decimal = Decimal("0.50")
-    maximum_open_trades: int = 6
-    candidates_per_step: int = 3
-    quantity: int = 1
+    minimum_edge: Decimal = Field(default=Decimal("0.00"), ge=0, description="fair value less limit")
+    minimum_mispricing: Decimal = Field(
+        default=Decimal("0.01"), ge=0, description="fair value less mid: how cheap a spread must be quoted"
+    )
+    maximum_limit_distance: Decimal = Field(
+        default=Decimal("0.10"), gt=0, description="how far below the mid a limit may rest"
+    )
+    minimum_leg_bid: Decimal = Field(
+        default=Decimal("0.10"), gt=0, description="below it a leg may not be sold again"
+    )
+    minimum_leg_delta: float = Field(default=0.15, ge=0, lt=0.5, description="wings are left alone")
+    reprice_tolerance: Decimal = Field(
+        default=Decimal("0.03"), ge=0, description="a limit nearer than this to where it should be stays"
+    )
+    cancel_after_minutes: int = Field(default=30, ge=1)
+    hold_minutes: int = Field(default=60, ge=1)
+    flat_at: dt.time = Field(default=dt.time(15, 45), description="New York time")
+    no_new_before: dt.time = Field(default=dt.time(9, 45), description="New York time")
+    no_new_after: dt.time = Field(default=dt.time(15, 0), description="New York time")
+    cross_at: dt.time = Field(
+        default=dt.time(15, 30), description="New York time; from then on closing orders cross"
+    )
+    maximum_width: Decimal = Field(default=Decimal("5.00"), gt=0)
+    maximum_leg_spread: Decimal = Field(default=Decimal("0.50"), gt=0)
+    maximum_open_trades: int = Field(default=6, ge=0)
+    candidates_per_step: int = Field(default=3, ge=1)
+    quantity: int = Field(default=1, ge=1)
+
+    @field_validator("flat_at", "no_new_before", "no_new_after", "cross_at", mode="before")
+    @classmethod
+    def _refuse_numbers(cls, value: object) -> object:
+        # YAML 1.1 reads a bare 15:45 as the number 945 (base 60), which would become 00:15:45.
+        if isinstance(value, int | float):
+            raise ValueError("expected a quoted time of day such as '15:45'")
+        return value
 
 
 class VaultConfig(Section):
     """Deposits of the demo vault, in USDT (simulated; 1 USD = 1 USDT)."""
 
-    deposit: Decimal = Decimal(10_000)
-    clearing_deposit: Decimal = Decimal(10_000)
+    deposit: Decimal = Field(default=Decimal(10_000), ge=0)
+    clearing_deposit: Decimal = Field(default=Decimal(10_000), ge=0)
 
 
 class PathsConfig(Section):
@@ -143,6 +213,115 @@ class PathsConfig(Section):
 
 
 class ControlConfig(Section):
-    """The daemon's control socket (status, halt, resume, cancel-all, flatten) and event stream."""
+    """The daemon's control socket (status, halt, resume, cancel-all, flatten) and event stream.
 
-    endpoint: str = Field("", description="ZeroMQ endpoint; empty = ipc socket in the state folder")
+    The keys are Z85 text of 40 characters and needed off the loopback only.
+    """
+
+    endpoint: str = Field(default="", description="ZeroMQ endpoint; empty = ipc socket in the state folder")
+    curve_public_key: str = ""
+    curve_secret_key: SecretStr = Field(default=SecretStr(""), description="only by environment variable")
+
+
+class Config(BaseSettings):
+    """The whole configuration. Make it with ``load_config``; calling the class reads no file or variable."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        env_prefix="OPTIONSIB_",
+        env_nested_delimiter="__",
+        env_nested_max_split=1,
+    )
+
+    session: SessionConfig = SessionConfig()
+    gateway: GatewayConfig = GatewayConfig()
+    fees: FeesConfig = FeesConfig()
+    rates: RatesConfig
+    limits: LimitsConfig = LimitsConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    vault: VaultConfig = VaultConfig()
+    paths: PathsConfig = PathsConfig()
+    control: ControlConfig = ControlConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Keep the class itself pure: ``load_config`` reads the sources and can name each one."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _check_live(self) -> Self:
+        if self.session.mode == "live" and self.model.allow_unproven:
+            raise ValueError("session.mode live refuses model.allow_unproven true: expected false")
+        return self
+
+    def digest(self) -> str:
+        """Return the SHA-256 (hex) of all that decides: everything but ports, hosts, paths and secrets."""
+        return hashlib.sha256(codec.encode(_canonical(self))).hexdigest()
+
+    def dump(self) -> dict[str, Any]:
+        """Return all sections as plain JSON types; secrets are masked."""
+        return self.model_dump(mode="json")
+
+
+def load_config(
+    environment: str = "paper",
+    directory: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read and check the configuration.
+
+    Parameters
+    ----------
+    environment
+        Name of a file in ``environment/``: ``dev``, ``paper`` or ``prod``.
+    directory
+        Folder with ``main_config.yaml``; None = ``./config`` if it is one, else the copy in the package.
+    overrides
+        Sections with the keys to set last, e.g. ``{"session": {"seed": 3}}`` or ``{"session.seed": 3}``.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or not YAML, a key is unknown, or a value is not what is expected; the
+        message has one line a fault: where it was set, key, value and expectation.
+
+    Examples
+    --------
+    >>> load_config("paper", overrides={"session.seed": 3}).session.seed
+    3
+    """
+    return load(Config, environment, directory, overrides)
+
+
+def _canonical(config: Config) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    for name, section in config.model_dump().items():
+        left_out = _NOT_IN_DIGEST.get(name, frozenset())
+        if left_out is not None:
+            plain[name] = {key: _plain(value) for key, value in section.items() if key not in left_out}
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` in types that have one encoding: equal amounts of money give equal text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return value

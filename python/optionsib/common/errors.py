@@ -19,6 +19,14 @@ class JournalError(OptionsIBError):
     """The journal cannot be opened, written or verified."""
 
 
+class BusError(OptionsIBError):
+    """A control socket or event stream is unreachable, refuses, or lost messages for good."""
+
+
+class CircuitOpenError(OptionsIBError):
+    """A circuit breaker refuses the call; nothing was sent."""
+
+
 class BrokerError(OptionsIBError):
     """The broker refused, is unreachable, or answered something impossible."""
 

@@ -278,6 +278,16 @@ class PortfolioSnapshot(Event, frozen=True):
     working_orders: int
 
 
+class SmileSnapshot(Event, frozen=True):
+    """One expiry's smile at one instant, for the report. NaN = no usable quote at that strike."""
+
+    at_ns: int
+    expiry_date: str  # YYYYMMDD
+    strikes: tuple[float, ...]  # currency
+    implied_volatility: tuple[float, ...]
+    fitted: tuple[float, ...]
+
+
 AnyEvent = (
     Quote
     | ModelSignal
@@ -300,4 +310,5 @@ AnyEvent = (
     | Halted
     | Resumed
     | PortfolioSnapshot
+    | SmileSnapshot
 )

@@ -81,8 +81,8 @@ class SettlementLedger(Protocol):
     """Where the money of a trade sits.
 
     Amounts in base units (1/1000000). Movements are idempotent on ``reference`` (an
-    execution id), and either moves the
-    whole amount or raises with nothing moved. Each movement is handed to the journal (durable) before it is sent to the chain.
+    execution id), and either moves the whole amount or raises with nothing moved. Each movement is
+    handed to the journal (durable) before it is sent to the chain.
     """
 
     def reserve(self, order_ref: str, amount: int) -> str | None:

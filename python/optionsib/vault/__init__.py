@@ -1,1 +1,5 @@
-"""Settlement of every trade on a token ledger."""
+"""Where the money of a trade sits: the settlement ledger on SPL tokens."""
+
+from optionsib.vault.token_vault import TokenVault
+
+__all__ = ["TokenVault"]

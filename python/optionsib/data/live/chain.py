@@ -1,8 +1,9 @@
 """The watched chain as arrays: quotes go in one by one, a snapshot of the whole comes out.
 
 Prices are float64 in currency (NaN = side absent), ages in seconds, ``time_to_expiry`` in years
-ACT/365F. Staleness has two parts: *feed age* (the feed has not confirmed the quote, or the
-underlying, for too long) and *change age* (the price has not moved), each with its own limit.
+ACT/365F. Staleness has two parts, each with its own limit: *feed age* (for how long the feed has not
+confirmed the option's quote, or sent a quote of the underlying) and *change age* (for how long the
+option's price has not moved).
 """
 
 from __future__ import annotations
@@ -63,10 +64,13 @@ class ChainState:
         self.contracts = tuple(options)
         n = len(self.contracts)
         self.index = {contract.con_id: i for i, contract in enumerate(self.contracts)}
+        # Snapshots share what never changes.
         self._con_id = np.array([c.con_id for c in self.contracts], dtype=np.int64)
         self._kind = np.array([c.kind for c in self.contracts], dtype=np.int8)
         self._strike = np.array([c.strike for c in self.contracts], dtype=np.float64) / PRICE_SCALE
         self._expiry_ns = np.array([c.expiry_ns for c in self.contracts], dtype=np.int64)
+        for constant in (self._con_id, self._kind, self._strike, self._expiry_ns):
+            constant.flags.writeable = False
         self._bid = np.full(n + 1, np.nan)  # the last slot is the underlying
         self._ask = np.full(n + 1, np.nan)
         self._bid_size = np.zeros(n + 1, dtype=np.int64)
@@ -80,10 +84,11 @@ class ChainState:
         Raises
         ------
         KeyError
-            If a quote names a contract that is not part of this chain.
+            If a quote names a contract that is not part of this chain; the quotes before it are
+            taken over.
         """
         for quote in quotes:
-            i = -1 if quote.con_id == self.underlying.con_id else self.index[quote.con_id]
+            i = self._slot(quote.con_id)
             self._bid[i] = np.nan if quote.bid is None else quote.bid / PRICE_SCALE
             self._ask[i] = np.nan if quote.ask is None else quote.ask / PRICE_SCALE
             self._bid_size[i] = quote.bid_size
@@ -91,10 +96,24 @@ class ChainState:
             self._as_of_ns[i] = quote.as_of_ns
             self._changed_ns[i] = quote.changed_ns
 
+    def _slot(self, con_id: int) -> int:
+        if con_id == self.underlying.con_id:
+            return -1
+        found = self.index.get(con_id)
+        if found is None:
+            raise KeyError(
+                f"quote of contract {con_id}; expected {self.underlying.symbol} or one of its options"
+            )
+        return found
+
     def confirm(self, at_ns: int) -> None:
-        """Record that the feed was alive at ``at_ns``: every known quote still stands."""
-        known = self._as_of_ns > 0
-        self._as_of_ns[known] = np.maximum(self._as_of_ns[known], at_ns)
+        """Record that the feed was alive at ``at_ns``: every known option quote still stands.
+
+        A quiet option is normal; a quiet underlying is not. Its feed age counts from the last quote
+        that was truly sent.
+        """
+        options = self._as_of_ns[:-1]
+        options[options > 0] = np.maximum(options[options > 0], at_ns)
 
     def snapshot(self, now_ns: int) -> ChainSnapshot:
         """Return a copy of the whole chain as of ``now_ns`` (UTC ns)."""

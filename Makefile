@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench sanitize docs wheel lock clean
+
+PYTHON_ENV := .venv/bin/python
+SEED ?= 7
+SPEED ?= max
+WORKERS ?= 2
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@echo
+	@echo "  make demo TAPE=<folder>   play a recorded day in LEAN's layout (trains on the day before)"
+	@echo "  make demo SEED=8 SPEED=60 another simulated day, an hour a minute"
+
+demo: ## paper trading session on a simulated day, or on a recorded one with TAPE=<folder>
+	@scripts/setup.sh $(if $(TAPE),train,demo)
+	@.venv/bin/optionsib demo --seed $(SEED) --speed $(SPEED) $(if $(TAPE),--tape "$(TAPE)")
+
+test: ## everything tested: C++, Python, types, style, import rules
+	@scripts/setup.sh test
+	@scripts/test.sh $(WORKERS)
+
+lint: ## style, types and import rules only
+	@scripts/setup.sh test
+	@scripts/lint.sh
+
+format: ## rewrite Python and C++ in the house style
+	@scripts/setup.sh test
+	@.venv/bin/ruff check -q --fix . && .venv/bin/ruff format -q .
+	@find cpp bindings -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
+
+bench: ## speed against peers and floors, as ratios of one run
+	@scripts/setup.sh test
+	@$(PYTHON_ENV) -m benchmarks.run
+
+sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@scripts/setup.sh test
+	@cmake -S . -B build/sanitize -G Ninja -DOPTIONSIB_TESTS=ON -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
+	@cmake --build build/sanitize -j $(WORKERS)
+	@build/sanitize/cpp/core_tests
+
+docs: ## run every code block of README and docs/
+	@scripts/setup.sh test
+	@$(PYTHON_ENV) -m pytest -q tests/unit/test_documentation.py
+
+wheel: ## build a wheel into dist/
+	@scripts/setup.sh test
+	@.venv/bin/uv build --wheel -q --out-dir dist
+
+lock: ## resolve requirements.lock anew from pyproject.toml
+	@.venv/bin/uv pip compile -q --universal --fork-strategy fewest --python-version 3.11 --all-extras \
+	  --group build --group dev --group bench --generate-hashes --no-header pyproject.toml -o requirements.lock
+
+clean: ## remove what was built and written (var/ with journals and reports too)
+	rm -rf build dist var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,1 @@
+"""Benchmarks: each asserts its answers, then times us and the peers in turn."""

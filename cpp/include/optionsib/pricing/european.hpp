@@ -1,0 +1,79 @@
+#pragma once
+
+// European options under Black-Scholes-Merton and Black 1976.
+//
+//   F = S exp((r - q) T),  D = exp(-r T),  s = v sqrt(T),  x = ln(F / K),  d1 = x/s + s/2,  d2 = d1 - s
+//   price = w D (F N(w d1) - K N(w d2)),   w = +1 call, -1 put
+//
+// Black 1976 is the case where `spot` is the forward and q = r, except that rho holds the forward.
+//
+// Units: rates and yields continuous per year, volatility per sqrt(year), time in years (ACT/365F).
+// Greeks are raw: theta and charm are derivatives in calendar time (d/dt = -d/dT) per year; vega, rho,
+// vanna and volga per 1.00 of volatility or rate; rho holds spot and dividend yield (Black 1976: the forward).
+//
+// Domain: S, K > 0; T >= 0; v >= 0; all finite; S exp(-qT) and K exp(-rT) finite. At T = 0 or v = 0 the
+// results are the limits: price max(w (F - K), 0) D; delta w exp(-qT) in the money, 0 out, half at F = K;
+// gamma and vega 0 off the kink, at F = K gamma = +inf and vega = S exp(-qT) sqrt(T) n(0).
+//
+// Error bounds: price 1e-15 max(S, K), out-of-the-money prices relative 1e-12 down to 1e-280 of min(F, K) D;
+// Greeks 1e-13 of their scale; implied volatility the error that the rounding of the price allows, plus 4 eps.
+//
+// Method. The out-of-the-money price is worked out first, in units of D min(F, K), with h = -|x|/s, t = s/2:
+//   c = n(h+t) [A(-h-t) - A(t-h)],  A the Mills ratio,
+// for small t by the odd terms of the Taylor series around h; in the money the intrinsic value is added.
+// So put-call parity holds to the rounding of one addition. The implied volatility is the root of ln c (or of
+// ln(1 - c) above one half) by Householder's fourth-order method from a polynomial seed, safeguarded by a
+// bracket. The use of ln c and of the Mills ratio follows P. Jaeckel, "Let's Be Rational", Wilmott, Jan 2015,
+// 40-53; formulas: E. G. Haug, "The Complete Guide to Option Pricing Formulas", 2nd ed., 2007, chapters 1-2.
+//
+// Every result is a pure function of the inputs of its element: the array kernels call the scalar ones.
+// No exceptions, no allocation, no global state.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "optionsib/pricing/status.hpp"
+#include "optionsib/pricing/strided.hpp"
+
+namespace optionsib::pricing {
+
+struct European {
+    double kind;  // +1 call, -1 put
+    double spot;
+    double strike;
+    double time_to_expiry;
+    double rate;
+    double dividend_yield;
+};
+
+struct Greeks {
+    double price, delta, gamma, vega, theta, rho, vanna, volga, charm;
+};
+
+[[nodiscard]] Status price(Model model, const European& option, double volatility, double& result) noexcept;
+
+[[nodiscard]] Status greeks(Model model, const European& option, double volatility, Greeks& result) noexcept;
+
+// `guess` is a volatility to start from; NaN or <= 0 means none.
+[[nodiscard]] Status implied_volatility(Model model, const European& option, double price, double guess,
+                                        double& result) noexcept;
+
+struct EuropeanColumns {
+    In<std::int8_t> kind;
+    In<double> spot, strike, time_to_expiry, rate, dividend_yield;
+};
+
+struct GreekColumns {
+    Out<double> price, delta, gamma, vega, theta, rho, vanna, volga, charm;
+};
+
+void price(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,
+           Out<double> result, Out<std::int8_t> status) noexcept;
+
+void greeks(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,
+            const GreekColumns& result, Out<std::int8_t> status) noexcept;
+
+void implied_volatility(Model model, std::size_t size, const EuropeanColumns& options, In<double> price,
+                        In<double> guess, Out<double> result, Out<std::int8_t> status) noexcept;
+
+}  // namespace optionsib::pricing

@@ -1,0 +1,295 @@
+#include "optionsib/risk/worst_loss.hpp"
+
+#include <algorithm>
+
+namespace optionsib::risk {
+
+namespace {
+
+constexpr Int128 kMoneyPerPrice = 100;  // 1/1000000 over 1/10000
+constexpr std::int32_t kStockAlone = -1;
+
+Int128 magnitude(Int128 value) { return value < 0 ? -value : value; }
+
+}  // namespace
+
+Money Loss::money() const {
+    if (tail > 0 || value >= kUnbounded) return kUnbounded;
+    return static_cast<Money>(std::max<Int128>(value, -kUnbounded));
+}
+
+Int128 unit_cash(const OrderTerms& order, std::span<const ContractTerms> contracts) {
+    std::int64_t multiplier = 1;
+    for (const Leg& leg : order.legs) multiplier = std::max(multiplier, contracts[leg.contract].multiplier);
+    return -Int128{order.limit_price} * kMoneyPerPrice * multiplier;
+}
+
+std::size_t WorstLoss::group_of(std::uint32_t contract) const {
+    const ContractTerms& terms = contracts_[contract];
+    const std::int32_t expiry = terms.kind == 0 ? stock_expiry_ : terms.expiry;
+    std::size_t group = 0;
+    while (group < group_count_ && groups_[group].expiry != expiry) ++group;
+    return group;
+}
+
+void WorstLoss::involve(std::uint32_t contract) {
+    const ContractTerms& terms = contracts_[contract];
+    for (const Involved& known : involved_) {
+        if (known.contract == contract) return;
+    }
+    const std::size_t group = group_of(contract);
+    if (group == group_count_) {
+        if (groups_.size() == group_count_) groups_.emplace_back();
+        groups_[group].expiry = terms.kind == 0 ? stock_expiry_ : terms.expiry;
+        groups_[group].kinks.assign(1, 0);
+        ++group_count_;
+    }
+    if (terms.kind != 0) {
+        auto& kinks = groups_[group].kinks;
+        const auto at = std::lower_bound(kinks.begin(), kinks.end(), terms.strike);
+        if (at == kinks.end() || *at != terms.strike) kinks.insert(at, terms.strike);
+    }
+    involved_.push_back({contract, group});
+}
+
+void WorstLoss::lay_out(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
+                        const OrderTerms* candidate) {
+    const auto for_each_contract = [&](const auto& visit) {
+        for (const Holding& holding : holdings) visit(holding.contract);
+        for (const OrderTerms& order : orders) {
+            for (const Leg& leg : order.legs) visit(leg.contract);
+        }
+        if (candidate != nullptr) {
+            for (const Leg& leg : candidate->legs) visit(leg.contract);
+        }
+    };
+
+    // Stock joins the options where they share one expiry.
+    bool options_seen = false;
+    bool one_expiry = true;
+    std::int32_t expiry = kStockAlone;
+    for_each_contract([&](std::uint32_t contract) {
+        const ContractTerms& terms = contracts_[contract];
+        if (terms.kind == 0) return;
+        one_expiry = one_expiry && (!options_seen || terms.expiry == expiry);
+        expiry = terms.expiry;
+        options_seen = true;
+    });
+    stock_expiry_ = options_seen && one_expiry ? expiry : kStockAlone;
+
+    group_count_ = 0;
+    involved_.clear();
+    for_each_contract([&](std::uint32_t contract) { involve(contract); });
+
+    std::size_t offset = 0;
+    for (std::size_t g = 0; g < group_count_; ++g) {
+        groups_[g].offset = offset;
+        groups_[g].component = 0;
+        offset += groups_[g].kinks.size() + 1;
+    }
+    holdings_offset_ = offset;
+    cash_offset_ = offset + involved_.size();
+    size_ = cash_offset_ + 1;
+}
+
+void WorstLoss::add_contract(std::uint32_t contract, Int128 quantity, Int128* profile) const {
+    const ContractTerms& terms = contracts_[contract];
+    std::size_t at = 0;
+    while (involved_[at].contract != contract) ++at;
+    profile[holdings_offset_ + at] += quantity;
+
+    const Group& group = groups_[involved_[at].group];
+    const Int128 slope = quantity * terms.multiplier * kMoneyPerPrice;
+    Int128* points = profile + group.offset;
+    for (std::size_t k = 0; k < group.kinks.size(); ++k) {
+        const std::int64_t spot = group.kinks[k];
+        const std::int64_t intrinsic =
+            terms.kind == 0 ? spot : std::max<std::int64_t>(terms.kind * (spot - terms.strike), 0);
+        points[k] += slope * intrinsic;
+    }
+    if (terms.kind >= 0) points[group.kinks.size()] += slope;
+}
+
+void WorstLoss::add_order(const OrderTerms& order, Int128 units, Int128* profile) const {
+    Int128 cash = unit_cash(order, contracts_);
+    for (const Leg& leg : order.legs) {
+        add_contract(leg.contract, units * leg.ratio, profile);
+        cash -= magnitude(leg.ratio) * contracts_[leg.contract].fee;
+    }
+    profile[cash_offset_] += units * cash;
+}
+
+void WorstLoss::add_holdings(std::span<const Holding> holdings) {
+    base_.assign(size_, 0);
+    for (const Holding& holding : holdings) add_contract(holding.contract, holding.quantity, base_.data());
+}
+
+Loss WorstLoss::evaluate(const Int128* profile, std::size_t component) const {
+    Loss loss;
+    for (std::size_t g = 0; g < group_count_; ++g) {
+        const Group& group = groups_[g];
+        if (group.component != component) continue;
+        const Int128* points = profile + group.offset;
+        Int128 lowest = points[0];
+        for (std::size_t k = 1; k < group.kinks.size(); ++k) lowest = std::min(lowest, points[k]);
+        loss.value -= lowest;
+        loss.tail += std::max<Int128>(-points[group.kinks.size()], 0);
+    }
+    for (std::size_t i = 0; i < involved_.size(); ++i) {
+        if (groups_[involved_[i].group].component != component) continue;
+        loss.value += magnitude(profile[holdings_offset_ + i]) * contracts_[involved_[i].contract].fee;
+    }
+    loss.value -= profile[cash_offset_];
+    return loss;
+}
+
+bool WorstLoss::advance() {
+    for (std::size_t i = 0; i < digits_.size(); ++i) {
+        const Int128* move = moves_.data() + i * size_;
+        if (digits_[i] < steps_[i]) {
+            ++digits_[i];
+            for (std::size_t p = 0; p < size_; ++p) current_[p] += move[p];
+            return true;
+        }
+        for (std::size_t p = 0; p < size_; ++p) current_[p] -= steps_[i] * move[p];
+        digits_[i] = 0;
+    }
+    return false;
+}
+
+Loss WorstLoss::order(const OrderTerms& order) {
+    lay_out({}, {}, &order);
+    base_.assign(size_, 0);
+    add_order(order, order.quantity, base_.data());
+    return evaluate(base_.data(), 0);
+}
+
+void WorstLoss::join_components(std::span<const OrderTerms> orders) {
+    for (std::size_t g = 0; g < group_count_; ++g) groups_[g].component = g;
+    for (const OrderTerms& order : orders) {
+        const std::size_t into = groups_[group_of(order.legs.front().contract)].component;
+        for (const Leg& leg : order.legs.subspan(1)) {
+            const std::size_t from = groups_[group_of(leg.contract)].component;
+            for (std::size_t g = 0; g < group_count_; ++g) {
+                if (groups_[g].component == from) groups_[g].component = into;
+            }
+        }
+    }
+}
+
+Loss WorstLoss::component_worst(std::span<const OrderTerms> orders, std::size_t component) {
+    members_.clear();
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        if (groups_[group_of(orders[i].legs.front().contract)].component == component) members_.push_back(i);
+    }
+    if (members_.size() >= 63 || (std::size_t{1} << members_.size()) > kMaxCombinations) {
+        return component_bound(orders, component);
+    }
+    // Each order filled completely or not at all.
+    steps_.assign(members_.size(), 1);
+    digits_.assign(members_.size(), 0);
+    moves_.assign(members_.size() * size_, 0);
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        const OrderTerms& order = orders[members_[i]];
+        add_order(order, order.quantity, moves_.data() + i * size_);
+    }
+    current_ = base_;
+    Loss worst = evaluate(current_.data(), component);
+    while (advance()) {
+        const Loss loss = evaluate(current_.data(), component);
+        if (!loss.is_within(worst)) worst = loss;
+    }
+    return worst;
+}
+
+Loss WorstLoss::component_bound(std::span<const OrderTerms> orders, std::size_t component) {
+    // Per point of each group: what every order loses there, where it loses. The cash of an order counts in
+    // the group of its first leg.
+    current_ = base_;
+    Int128 closing_fees = 0;
+    for (const std::size_t member : members_) {
+        const OrderTerms& order = orders[member];
+        other_.assign(size_, 0);
+        add_order(order, order.quantity, other_.data());
+        const std::size_t first = group_of(order.legs.front().contract);
+        for (std::size_t g = 0; g < group_count_; ++g) {
+            const Group& group = groups_[g];
+            const Int128 cash = g == first ? other_[cash_offset_] : Int128{0};
+            for (std::size_t k = 0; k < group.kinks.size(); ++k) {
+                current_[group.offset + k] += std::min<Int128>(other_[group.offset + k] + cash, 0);
+            }
+            const std::size_t tail = group.offset + group.kinks.size();
+            current_[tail] += std::min<Int128>(other_[tail], 0);
+        }
+        for (const Leg& leg : order.legs) {
+            closing_fees += magnitude(leg.ratio) * order.quantity * contracts_[leg.contract].fee;
+        }
+    }
+    Loss bound = evaluate(current_.data(), component);
+    bound.value += closing_fees;
+    return bound;
+}
+
+Loss WorstLoss::portfolio(std::span<const Holding> holdings, std::span<const OrderTerms> orders) {
+    lay_out(holdings, orders, nullptr);
+    add_holdings(holdings);
+    join_components(orders);
+    Loss total;
+    for (std::size_t g = 0; g < group_count_; ++g) {
+        // A component carries the number of one of its groups; take it up at its first group.
+        bool first = true;
+        for (std::size_t before = 0; before < g; ++before) {
+            first = first && groups_[before].component != groups_[g].component;
+        }
+        if (!first) continue;
+        const Loss loss = component_worst(orders, groups_[g].component);
+        total.tail += loss.tail;
+        total.value += loss.value;
+    }
+    return total;
+}
+
+bool WorstLoss::reduces(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
+                        const OrderTerms& candidate) {
+    constexpr std::size_t kTouched = 1;
+    lay_out(holdings, orders, &candidate);
+    add_holdings(holdings);
+    // Groups that the candidate does not touch, and orders that touch none of its groups, weigh the same
+    // with and without it.
+    for (const Leg& leg : candidate.legs) groups_[group_of(leg.contract)].component = kTouched;
+
+    members_.clear();
+    steps_.clear();
+    std::size_t combinations = 1;
+    for (std::size_t i = 0; i < orders.size(); ++i) {
+        const bool touches = std::any_of(orders[i].legs.begin(), orders[i].legs.end(), [&](const Leg& leg) {
+            return groups_[group_of(leg.contract)].component == kTouched;
+        });
+        if (!touches) continue;
+        const std::int64_t quantity = orders[i].quantity;
+        if (quantity >= static_cast<std::int64_t>(kMaxCombinations)) return false;
+        combinations *= static_cast<std::size_t>(quantity + 1);
+        if (combinations > kMaxCombinations) return false;
+        members_.push_back(i);
+        steps_.push_back(quantity);
+    }
+    digits_.assign(members_.size(), 0);
+    moves_.assign(members_.size() * size_, 0);
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+        add_order(orders[members_[i]], 1, moves_.data() + i * size_);
+    }
+    current_ = base_;
+    Profile& filled = other_;
+    Profile& change = base_;  // the holdings are in current_ from here on
+    change.assign(size_, 0);
+    add_order(candidate, candidate.quantity, change.data());
+    filled.resize(size_);
+    do {
+        for (std::size_t p = 0; p < size_; ++p) filled[p] = current_[p] + change[p];
+        const Loss without = evaluate(current_.data(), kTouched);
+        if (!evaluate(filled.data(), kTouched).is_within(without)) return false;
+    } while (advance());
+    return true;
+}
+
+}  // namespace optionsib::risk

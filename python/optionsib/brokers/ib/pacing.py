@@ -1,0 +1,113 @@
+"""How fast messages leave: one token bucket for all requests of a connection, orders first.
+
+TWS allows 50 messages a second over everything a connection sends and closes a connection that keeps
+breaking the rule. In any one second the bucket lets out at most ``rate`` messages: ``burst`` that
+were saved up plus ``rate - burst`` that are refilled. A small burst keeps the refill fast, so that an
+order which finds the bucket empty leaves after at most one refill, 1 / (rate - burst) seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+ORDER_MESSAGES = frozenset({"3", "4", "58"})  # placeOrder, cancelOrder, reqGlobalCancel
+_SAVED_SHARE = 9  # a ninth of the rate may be saved up: 5 of 45
+
+
+class TokenBucket:
+    """Tokens that refill with time; each message takes one.
+
+    Parameters
+    ----------
+    rate : int
+        Most messages in any one second.
+    monotonic : callable
+        Returns real elapsed seconds.
+    """
+
+    def __init__(self, rate: int, monotonic: Callable[[], float]) -> None:
+        if rate < 1:
+            raise ValueError(f"rate is {rate} messages a second, expected at least 1")
+        self._monotonic = monotonic
+        self._burst = max(1, rate // _SAVED_SHARE) if rate > 1 else 1
+        self._refill = max(rate - self._burst, 1) if rate > 1 else 1
+        self._tokens = float(self._burst)
+        self._updated = monotonic()
+
+    def take(self) -> float:
+        """Take a token and return 0.0, or take nothing and return the seconds until there is one."""
+        now = self._monotonic()
+        self._tokens = min(float(self._burst), self._tokens + (now - self._updated) * self._refill)
+        self._updated = now
+        if self._tokens >= 1.0:
+            self._tokens -= 1.0
+            return 0.0
+        return (1.0 - self._tokens) / self._refill
+
+
+class PacedSender:
+    """A queue in front of the socket. Orders and cancels overtake every other request.
+
+    Within each of the two classes messages leave in the order they were given.
+
+    Parameters
+    ----------
+    write : callable
+        Puts one message on the socket, synchronously.
+    bucket : TokenBucket
+        Says when the next message may leave.
+    """
+
+    def __init__(self, write: Callable[[str], None], bucket: TokenBucket) -> None:
+        self._write = write
+        self._bucket = bucket
+        self._orders: deque[str] = deque()
+        self._others: deque[str] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._orders_left: asyncio.Event | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages have not left yet."""
+        return len(self._orders) + len(self._others)
+
+    def send(self, message: str) -> None:
+        """Write ``message`` now if the rate allows it, else as soon as it does."""
+        is_order = message.split("\0", 1)[0] in ORDER_MESSAGES
+        (self._orders if is_order else self._others).append(message)
+        if self._timer is None:
+            self._drain()
+
+    def clear(self) -> None:
+        """Forget what has not left; the connection is gone."""
+        self._orders.clear()
+        self._others.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._signal()
+
+    async def orders_sent(self) -> None:
+        """Wait until no order or cancel is queued."""
+        while self._orders:
+            if self._orders_left is None:
+                self._orders_left = asyncio.Event()
+            await self._orders_left.wait()
+
+    def _drain(self) -> None:
+        self._timer = None
+        while self._orders or self._others:
+            wait = self._bucket.take()
+            if wait > 0.0:
+                self._timer = asyncio.get_running_loop().call_later(wait, self._drain)
+                return
+            queue = self._orders or self._others
+            self._write(queue.popleft())
+            self._signal()
+
+    def _signal(self) -> None:
+        if not self._orders and self._orders_left is not None:
+            self._orders_left.set()
+            self._orders_left = None

@@ -1,0 +1,181 @@
+"""One TWS connection from handshake to loss, with time-outs on every question."""
+
+# Much of ib_async is untyped:
+# mypy: disable-error-code="no-untyped-call"
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from ib_async import IB
+from ib_async import Order as IBOrder
+from ib_async.objects import PriceIncrement
+from ib_async.wrapper import RequestError
+
+from optionsib.brokers.ib.client import Callbacks, DecodeAlarm, TwsClient, TwsWrapper
+from optionsib.brokers.ib.pacing import TokenBucket
+from optionsib.common.errors import BrokerError
+
+T = TypeVar("T")
+CASH_TAG = "TotalCashValue"
+
+
+class TwsSession(IB):
+    """One connection from handshake to loss; a reconnect makes a new one.
+
+    Parameters
+    ----------
+    callbacks : Callbacks
+        Hears every decoded message.
+    bucket : TokenBucket
+        Paces what is sent.
+    """
+
+    def __init__(self, callbacks: Callbacks, bucket: TokenBucket) -> None:
+        super().__init__()
+        self.RaiseRequestErrors = True
+        self.errorEvent -= self._onError  # would send a request past our pacing
+        self.callbacks = callbacks
+        self.wrapper = TwsWrapper(self, callbacks)
+        self.client: Any = TwsClient(self.wrapper, bucket, DecodeAlarm(callbacks))
+        self.client.apiEnd += self._lost
+        self._closing = False
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._where = ""
+
+    @property
+    def accounts(self) -> list[str]:
+        """Accounts that this login manages."""
+        return list(self.client.getAccounts())
+
+    async def open(self, host: str, port: int, client_id: int, timeout: float) -> None:
+        """Connect and shake hands.
+
+        Raises
+        ------
+        BrokerError
+            Naming host and port and what went wrong; nothing stays open.
+        """
+        self._where = f"{host}:{port}"
+        self.wrapper.clientId = client_id
+        refused: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def on_closed(message: str) -> None:
+            if not refused.done():
+                refused.set_result(message or "the server closed the connection")
+
+        self.client.conn.disconnected += on_closed
+        opening = asyncio.ensure_future(self.client.connectAsync(host, port, client_id, timeout))
+        try:
+            await asyncio.wait({opening, refused}, return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                opening.cancel()
+            await opening
+        except (asyncio.CancelledError, OSError, TimeoutError, ValueError) as error:
+            if isinstance(error, asyncio.CancelledError) and not refused.done():
+                raise
+            reason = refused.result() if refused.done() else repr(error)
+            raise BrokerError(
+                f"cannot connect to {self._where} as client {client_id}: {reason}; "
+                "is TWS, IB Gateway or the paper exchange running there with its API port open?"
+            ) from error
+        finally:
+            self.client.conn.disconnected -= on_closed
+            opening.cancel()
+
+    async def close(self) -> None:
+        """Close the socket and fail whatever still waits for an answer."""
+        self._closing = True
+        self.wrapper.connectionClosed()
+        transport = self.client.conn.transport
+        if transport is None:
+            return
+        gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_gone(_message: str) -> None:
+            if not gone.done():
+                gone.set_result(None)
+
+        self.client.conn.disconnected += on_gone
+        try:
+            self.client.disconnect()
+            await asyncio.wait({gone}, timeout=1.0)
+        except OSError:
+            transport.abort()  # the peer is gone already
+        finally:
+            self.client.conn.disconnected -= on_gone
+
+    async def ask(self, name: str, request: Callable[[], Awaitable[T]], timeout: float) -> T:
+        """Send a request and return its answer.
+
+        Requests of one name wait for each other: TWS's answers to them carry no id.
+
+        Raises
+        ------
+        BrokerError
+            If the broker stays silent for ``timeout`` seconds, refuses, or the connection is lost.
+        """
+        async with self._locks[name]:
+            try:
+                return await asyncio.wait_for(request(), timeout)
+            except TimeoutError as error:
+                raise BrokerError(
+                    f"{self._where} did not answer {name} within {timeout:g} s; nothing was assumed"
+                ) from error
+            except ConnectionError as error:
+                raise BrokerError(f"connection to {self._where} lost while asking {name}") from error
+            except RequestError as error:
+                raise RequestRefusedError(name, error.code, error.message) from error
+
+    def request_ids(self) -> Awaitable[int]:
+        """Ask for the next order id: the lightest round trip that changes nothing."""
+        future: asyncio.Future[int] = self.wrapper.startReq("nextValidId")
+        self.client.reqIds(1)
+        return future
+
+    def request_time(self) -> Awaitable[int]:
+        """Ask for the broker's time, whole seconds since 1970."""
+        future: asyncio.Future[int] = self.wrapper.startReq("currentTime")
+        self.client.reqCurrentTime()
+        return future
+
+    def request_open_orders(self, *, everyone: bool) -> Awaitable[list[IBOrder]]:
+        """Ask for the open orders of this client, or of all clients of the login."""
+        future: asyncio.Future[list[IBOrder]] = self.wrapper.startReq("openOrders")
+        if everyone:
+            self.client.reqAllOpenOrders()
+        else:
+            self.client.reqOpenOrders()
+        return future
+
+    def request_market_rule(self, rule_id: int) -> Awaitable[list[PriceIncrement]]:
+        """Ask for the tick sizes of a market rule."""
+        future: asyncio.Future[list[PriceIncrement]] = self.wrapper.startReq(f"marketRule-{rule_id}")
+        self.client.reqMarketRule(rule_id)
+        return future
+
+    async def request_cash(self) -> list[tuple[str, str, str, str]]:
+        """Ask for the cash of all accounts: (account, tag, value, currency) rows."""
+        request_id = self.client.getReqId()
+        future: asyncio.Future[list[tuple[str, str, str, str]]] = self.wrapper.startReq(request_id)
+        self.client.reqAccountSummary(request_id, "All", CASH_TAG)
+        try:
+            return await future
+        finally:
+            if self.client.isReady():
+                self.client.cancelAccountSummary(request_id)
+
+    def _lost(self) -> None:
+        if not self._closing:
+            self.callbacks.on_connection_lost(f"connection to {self._where} lost")
+
+
+class RequestRefusedError(BrokerError):
+    """TWS answered a request with an error; ``code`` is its number."""
+
+    def __init__(self, name: str, code: int, message: str) -> None:
+        super().__init__(f"broker refused {name}: {code} {message}")
+        self.code = code

@@ -1,0 +1,309 @@
+"""The one command: ``optionsib``. Needs the standard library alone; names the extra that is missing."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+MODULE_EXTRAS = {
+    "msgspec": "app", "pydantic": "app", "pydantic_settings": "app", "yaml": "app", "structlog": "app",
+    "stamina": "app", "psutil": "app", "rich": "app", "exchange_calendars": "app", "pandas": "app",
+    "ib_async": "live", "zmq": "live", "solders": "vault", "solana": "vault", "spl": "vault",
+    "onnxruntime": "infer", "plotly": "report", "xgboost": "train", "sklearn": "train", "onnx": "train",
+    "onnxmltools": "train", "skl2onnx": "train",
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 refused or failed, 2 wrong usage."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except ModuleNotFoundError as error:
+        extra = MODULE_EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(f"optionsib: {error.name} is not installed: pip install 'optionsib[{extra}]'", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        print(f"optionsib: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+
+
+def _is_ours(error: Exception) -> bool:
+    from optionsib.common.errors import OptionsIBError
+
+    return isinstance(error, OptionsIBError)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    from optionsib import __version__
+
+    parser = argparse.ArgumentParser(prog="optionsib", description="Options trading for Interactive Brokers.")
+    parser.add_argument("--version", action="version", version=f"optionsib {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    _add_demo(add("demo", demo, "Play a day on the paper exchange and trade it; ends with a report."))
+    _add_run(add("run", run, "Run the trading daemon against TWS, IB Gateway or a paper exchange."))
+    _add_price(add("price", price, "Price one European option, with Greeks; or find its volatility."))
+    _add_train(add("train", train, "Train the residual model and export it as ONNX with its card."))
+    for name, text in {
+        "status": "Show what the running daemon does.",
+        "halt": "No new risk from now on, across restarts, until resume.",
+        "resume": "Lift a halt.",
+        "cancel-all": "Halt and cancel every working order.",
+        "flatten": "Halt, cancel every working order, and close every position at the market.",
+    }.items():
+        command = add(name, operate, text)
+        command.set_defaults(command=name)
+        _add_config(command)
+        command.add_argument("--reason", default="operator", help="written in the journal (halt, resume)")
+        command.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the daemon")
+        if name in ("cancel-all", "flatten"):
+            command.add_argument(
+                "--own-process",
+                action="store_true",
+                help="do not ask the daemon: connect to the broker directly (client id gateway.rescue_client_id)",
+            )
+    doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
+    _add_config(doctor_command)
+    audit = add("audit", lambda options: 2, "Audit a journal.")
+    verbs = audit.add_subparsers(required=True, metavar="VERB")
+    verify = verbs.add_parser("verify", help="Recompute the hash chain and name the first bad record.")
+    verify.add_argument("journal", type=Path)
+    verify.add_argument("--expected-head", default=None, help="hash noted elsewhere: finds a cut tail too")
+    verify.set_defaults(run=audit_verify)
+    _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--env", default="paper", choices=("dev", "paper", "prod"), help="default: paper")
+    parser.add_argument("--config", type=Path, default=None, help="folder with main_config.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="override one setting"
+    )
+
+
+def _add_tape(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tape", help="folder .../option/usa/minute/<symbol> in LEAN's layout")
+    parser.add_argument("--date", type=dt.date.fromisoformat, help="day of the tape (default: the latest)")
+    parser.add_argument("--seed", type=int, default=7, help="of the simulated day and all random draws")
+    parser.add_argument("--first-minute", type=int, default=0, help="start the day that much later")
+    parser.add_argument("--minutes", type=int, default=0, help="play so many minutes only (0 = all)")
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    _add_tape(parser)
+    parser.add_argument("--speed", default="max", help="'max' (lockstep) or simulated seconds a second")
+    parser.add_argument("--market-data-lines", type=int, default=250, help="quotes watched at a time")
+    parser.add_argument(
+        "--state", type=Path, default=Path("var/demo"), help="folder to write (emptied first)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON too")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_config(parser)
+    parser.add_argument("--pace", choices=("real", "lockstep"), default="real")
+    parser.add_argument("--speed", type=float, default=1.0, help="of a paper exchange at real pace")
+    parser.add_argument("--data-sha256", default="", help="digest of the day a paper exchange plays")
+    parser.add_argument("--arm-live", action="store_true", help="needed for live trading, never the default")
+    parser.add_argument("--confirm-account", default="", help="the live account, named once more")
+
+
+def _add_price(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", choices=("call", "put"))
+    parser.add_argument("--spot", type=float, required=True)
+    parser.add_argument("--strike", type=float, required=True)
+    parser.add_argument("--years", type=float, required=True, help="time to expiry, years ACT/365F")
+    parser.add_argument("--rate", type=float, default=0.0, help="continuous, a year")
+    parser.add_argument("--dividend-yield", type=float, default=0.0, help="continuous, a year")
+    volatility = parser.add_mutually_exclusive_group(required=True)
+    volatility.add_argument("--volatility", type=float, help="a year, 0.2 = 20 %%")
+    volatility.add_argument("--price", type=float, help="find the implied volatility of this price")
+    parser.add_argument("--json", action="store_true")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tape", help="folder in LEAN's layout; without it, simulated days")
+    parser.add_argument("--date", type=dt.date.fromisoformat, help="training day (default: the last but one)")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path("var/models/residual.onnx"))
+
+
+def _add_exchange(parser: argparse.ArgumentParser) -> None:
+    _add_tape(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="loopback unless you know what you do")
+    parser.add_argument("--port", type=int, default=7497, help="0 takes a free one")
+    parser.add_argument("--pace", choices=("real", "lockstep"), default="real")
+    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds a second")
+    parser.add_argument("--owner-client-id", type=int, default=1, help="who owns the time in lockstep")
+    parser.add_argument("--market-data-lines", type=int, default=100)
+    _add_config(parser)
+
+
+# --- commands ------------------------------------------------------------------------------------------
+
+
+def _config(options: argparse.Namespace, **more: Any) -> Any:
+    from optionsib.common.config import load_config
+    from optionsib.common.errors import ConfigError
+
+    overrides: dict[str, Any] = {}
+    for word in options.set:
+        key, equals, value = word.partition("=")
+        if not equals or "." not in key:
+            raise ConfigError(f"--set {word!r}: expected SECTION.KEY=VALUE")
+        overrides[key] = value
+    return load_config(options.env, options.config, overrides | more)
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Play a day."""
+    from optionsib.common.errors import ConfigError
+    from optionsib.launchers.demo import DemoSettings, run_demo, summary_as_json
+
+    try:
+        speed = None if options.speed == "max" else float(options.speed)
+    except ValueError:
+        raise ConfigError(f"--speed {options.speed!r}: expected 'max' or a number") from None
+    summary = run_demo(
+        DemoSettings(
+            tape=options.tape,
+            date=options.date,
+            seed=options.seed,
+            speed=speed,
+            market_data_lines=options.market_data_lines,
+            state=options.state,
+            first_minute=options.first_minute,
+            minutes=options.minutes,
+        ),
+        before_hash=summary_as_json if options.json else None,
+    )
+    return 0 if summary.trades_open == 0 else 1
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the daemon."""
+    import asyncio
+
+    from optionsib.dashboard.terminal import TerminalView
+    from optionsib.launchers.session import SessionSetup, run_session
+
+    setup = SessionSetup(
+        config=_config(options),
+        pace=options.pace,
+        speed=options.speed,
+        data_sha256=options.data_sha256,
+        arm_live=options.arm_live,
+        confirm_account=options.confirm_account,
+    )
+    with TerminalView() as view:
+        summary = asyncio.run(run_session(setup, view.update))
+    print(f"ended: {summary.reason}; open trades {summary.trades_open}")
+    print(f"journal sha256 {summary.head}")
+    return 0
+
+
+def price(options: argparse.Namespace) -> int:
+    """Price one option."""
+    import optionsib as oib
+
+    market = (options.spot, options.strike, options.years, options.rate)
+    volatility = options.volatility
+    if volatility is None:
+        solved = oib.implied_volatility(options.price, options.kind, *market, options.dividend_yield)
+        volatility = solved.volatility
+    result = oib.greeks(options.kind, *market, volatility, options.dividend_yield)
+    values = {"volatility": volatility, **{name: float(v) for name, v in result.to_dict().items()}}
+    if options.json:
+        print(json.dumps(values))
+    else:
+        for name, value in values.items():
+            print(f"{name:<12}{value: .8g}")
+    return 0
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train and export a model."""
+    from optionsib.models.train import train_command
+
+    card = train_command(options.tape, options.date, options.seed, options.out)
+    print(f"wrote {options.out} (sha256 {card.artefact_sha256})")
+    print(f"validation: AUC {card.metrics.auc:.4f}, log loss {card.metrics.log_loss:.4f}")
+    for name, metrics in card.baselines.items():
+        print(f"baseline {name}: AUC {metrics.auc:.4f}, log loss {metrics.log_loss:.4f}")
+    print(f"proof of skill: {card.proof}")
+    return 0
+
+
+def operate(options: argparse.Namespace) -> int:
+    """Send an operator's command to the daemon, or do it without one."""
+    from optionsib.launchers.operate import operate as carry_out
+
+    return carry_out(
+        _config(options),
+        options.command,
+        reason=options.reason,
+        timeout=options.timeout,
+        own_process=getattr(options, "own_process", False),
+    )
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check the installation."""
+    from optionsib.launchers.doctor import examine
+
+    return examine(lambda: _config(options))
+
+
+def audit_verify(options: argparse.Namespace) -> int:
+    """Verify a journal."""
+    from optionsib.governance.audit import main_verify
+
+    return main_verify(options.journal, options.expected_head)
+
+
+def paper_exchange(options: argparse.Namespace) -> int:
+    """Serve a paper exchange."""
+    import asyncio
+
+    from optionsib.launchers.exchange import ExchangeSettings, serve
+
+    settings = ExchangeSettings(
+        tape=options.tape,
+        date=options.date,
+        seed=options.seed,
+        pace=options.pace,
+        speed=options.speed,
+        host=options.host,
+        port=options.port,
+        owner_client_id=options.owner_client_id,
+        market_data_lines=options.market_data_lines,
+        first_minute=options.first_minute,
+        minutes=options.minutes,
+    )
+    asyncio.run(serve(settings, _config(options)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

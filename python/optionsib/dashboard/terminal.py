@@ -1,0 +1,211 @@
+"""The live terminal view. On a pipe or a dumb terminal it prints one line per half hour instead."""
+
+from __future__ import annotations
+
+import datetime as dt
+from types import TracebackType
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.layout import Layout
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from optionsib.common.session_view import SessionView
+from optionsib.common.types import MINUTE_NS, MONEY_SCALE, PRICE_SCALE, SECOND_NS
+
+NEW_YORK = ZoneInfo("America/New_York")
+REPORT_EVERY_NS = 30 * MINUTE_NS
+OUTCOME_STYLE = {
+    "approved": "green",
+    "model": "yellow",
+    "strategy": "cyan",
+    "risk": "red",
+    "vault": "magenta",
+}
+
+
+def clock_text(at_ns: int, *, seconds: bool = True) -> str:
+    """Return New York wall time of a UTC-ns instant."""
+    moment = dt.datetime.fromtimestamp(at_ns // SECOND_NS, NEW_YORK)
+    return moment.strftime("%H:%M:%S" if seconds else "%H:%M")
+
+
+def money_text(amount: int, *, sign: bool = True) -> Text:
+    """Return an amount of money (1/1000000) in currency, green above and red below zero."""
+    style = "green" if amount > 0 else "red" if amount < 0 else ""
+    return Text(f"{amount / MONEY_SCALE:{'+' if sign else ''},.2f}", style=style if sign else "")
+
+
+def price_text(price: int | None) -> str:
+    """Return a price (1/10000) in currency per share, or a dash."""
+    return "-" if price is None else f"{price / PRICE_SCALE:.2f}"
+
+
+class TerminalView:
+    """Shows each ``SessionView``; use it as a context manager."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._live = (
+            Live(console=self.console, refresh_per_second=8, screen=False, transient=True)
+            if self.console.is_terminal and not self.console.is_dumb_terminal
+            else None
+        )
+        self._next_line_ns = 0
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def update(self, view: SessionView) -> None:
+        """Show ``view``."""
+        if self._live:
+            self._live.update(render(view))
+        elif view.at_ns >= self._next_line_ns:
+            self._next_line_ns = view.at_ns - view.at_ns % REPORT_EVERY_NS + REPORT_EVERY_NS
+            self.console.print(one_line(view), soft_wrap=True)
+
+
+def one_line(view: SessionView) -> str:
+    """Return the picture as one plain line."""
+    counts = view.counts
+    return (
+        f"{clock_text(view.at_ns, seconds=False)}  {view.title}  "
+        f"{view.underlying_bid:.2f}/{view.underlying_ask:.2f}  "
+        f"P&L {view.portfolio.equity / MONEY_SCALE:+.2f}  open {view.portfolio.open_trades}  "
+        f"working {view.portfolio.working_orders}  fills {counts.get('fills', 0)}  "
+        f"approved {counts.get('approved', 0)}  refused: model {counts.get('model', 0)}, "
+        f"strategy {counts.get('strategy', 0)}, risk {counts.get('risk', 0)}  [{view.state}]"
+    )
+
+
+def render(view: SessionView) -> RenderableType:
+    """Return the picture as a rich layout."""
+    layout = Layout()
+    layout.split_column(
+        Layout(_header(view), size=5),
+        Layout(name="middle", size=12),
+        Layout(_decisions(view), ratio=1, minimum_size=8),
+    )
+    layout["middle"].split_row(
+        Layout(_portfolio(view), ratio=2), Layout(_trades(view), ratio=3), Layout(_orders(view), ratio=3)
+    )
+    return layout
+
+
+def _header(view: SessionView) -> RenderableType:
+    total = max(view.session_close_ns - view.session_open_ns, 1)
+    done = min(max(view.at_ns - view.session_open_ns, 0), total)
+    halted = view.state.startswith("halted")
+    line = Text.assemble(
+        (clock_text(view.at_ns), "bold"),
+        " New York   ",
+        (f"{view.underlying_bid:.2f} / {view.underlying_ask:.2f}", "bold"),
+        "   ",
+        (view.state, "bold red" if halted else "green"),
+        "   " + "  ".join(f"{name} {count}" for name, count in view.counts.items()),
+    )
+    notice = Text("; ".join(view.notices), style="dim")
+    badge = "[black on yellow] SIMULATED [/] " if view.simulated else ""
+    return Panel(
+        Group(line, ProgressBar(total=total, completed=done), notice),
+        title=f"{badge}[bold]{view.title}[/]",
+        box=box.ROUNDED,
+    )
+
+
+def _pairs(rows: list[tuple[str, RenderableType]]) -> Table:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _portfolio(view: SessionView) -> RenderableType:
+    book, vault = view.portfolio, view.vault
+    return Panel(
+        _pairs(
+            [
+                ("P&L after fees", money_text(book.equity)),
+                ("realised", money_text(book.realized)),
+                ("unrealised", money_text(book.unrealized)),
+                ("fees", money_text(book.fees, sign=False)),
+                ("delta", f"{book.delta:+.1f}"),
+                ("gamma", f"{book.gamma:+.2f}"),
+                ("vega (per 1.00)", f"{book.vega:+.1f}"),
+                ("theta (per year)", f"{book.theta:+.1f}"),
+                ("vault free", money_text(vault.free, sign=False)),
+                (
+                    "reserved | escrow",
+                    f"{vault.reserved / MONEY_SCALE:,.2f} | {vault.escrow / MONEY_SCALE:,.2f}",
+                ),
+            ]
+        ),
+        title="Portfolio and vault (USD = USDT here)",
+        box=box.ROUNDED,
+    )
+
+
+def _trades(view: SessionView) -> RenderableType:
+    table = Table(box=None, expand=True, header_style="dim")
+    for name in ("trade", "position", "entry", "mark", "since"):
+        table.add_column(name, justify="left" if name in ("trade", "position") else "right", no_wrap=True)
+    for trade in view.trades[-8:]:
+        table.add_row(
+            trade.trade_id,
+            f"{trade.quantity} x {trade.description}",
+            price_text(trade.entry_price),
+            price_text(trade.mark),
+            clock_text(trade.opened_ns, seconds=False),
+        )
+    return Panel(table, title=f"Open trades ({len(view.trades)})", box=box.ROUNDED)
+
+
+def _orders(view: SessionView) -> RenderableType:
+    table = Table(box=None, expand=True, header_style="dim")
+    for name in ("order", "", "legs", "limit", "since"):
+        table.add_column(name, justify="right" if name in ("limit", "since") else "left", no_wrap=True)
+    for order in view.orders[-8:]:
+        table.add_row(
+            order.order_ref,
+            order.purpose,
+            order.description,
+            price_text(order.limit_price),
+            clock_text(order.submitted_ns, seconds=False),
+        )
+    return Panel(table, title=f"Working orders ({len(view.orders)})", box=box.ROUNDED)
+
+
+def _decisions(view: SessionView) -> RenderableType:
+    table = Table(box=None, expand=True, header_style="dim")
+    table.add_column("time", no_wrap=True)
+    table.add_column("candidate", no_wrap=True)
+    table.add_column("what", no_wrap=True)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("reason", ratio=1, no_wrap=True, overflow="ellipsis")
+    for line in view.decisions[-14:]:
+        style = OUTCOME_STYLE.get(line.outcome, "")
+        shown = line.outcome if line.outcome == "approved" else f"refused by {line.outcome}"
+        table.add_row(
+            clock_text(line.at_ns, seconds=False),
+            line.candidate_id,
+            line.description,
+            Text(shown, style=style),
+            line.reason,
+        )
+    return Panel(table, title="Last decisions", box=box.ROUNDED)

@@ -1,0 +1,96 @@
+"""The one gate: three votes in, an approved order or a refusal out.
+
+1. An order that reduces risk (the limit check alone judges that) needs the risk vote only.
+2. Any other order needs a fresh accepting signal of the live model, an accepting strategy decision
+   on the very same order, and a passing risk verdict.
+3. A vote that is missing, stale, of another model, or about another candidate counts as a refusal.
+4. ``decide`` is the only place that constructs an ``ApprovedOrder``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from optionsib.common.events import ApprovedOrder, ModelSignal, Refusal, RiskVerdict, StrategyDecision
+
+
+def decide(
+    signal: ModelSignal | None,
+    strategy: StrategyDecision | None,
+    risk: RiskVerdict,
+    *,
+    now_ns: int,
+    live_model_id: str | None,
+) -> ApprovedOrder | Refusal:
+    """Decide one candidate. A pure function of its arguments.
+
+    Parameters
+    ----------
+    signal, strategy
+        The votes of the model and of the strategy; None where there is none.
+    risk
+        The limit check's verdict; its ``order`` is the order that would be sent.
+    now_ns
+        Decision time, UTC ns.
+    live_model_id
+        SHA-256 of the model that may vote; None if none may.
+
+    Returns
+    -------
+    ApprovedOrder or Refusal
+        A refusal names the first layer, in the order model, strategy, risk, that did not agree.
+    """
+    if not risk.reduces_risk:
+        for layer, reason in (
+            ("model", _model_objection(signal, risk.candidate_id, now_ns, live_model_id)),
+            ("strategy", _strategy_objection(strategy, risk)),
+        ):
+            if reason:
+                return _refuse(risk, layer, reason)
+    if not risk.accepts:
+        return _refuse(risk, "risk", risk.reason)
+    return ApprovedOrder(
+        candidate_id=risk.candidate_id,
+        order=risk.order,
+        max_loss=risk.max_loss,
+        reduces_risk=risk.reduces_risk,
+    )
+
+
+def _refuse(risk: RiskVerdict, layer: str, reason: str) -> Refusal:
+    layers: dict[str, Literal["model", "strategy", "risk"]] = {
+        "model": "model",
+        "strategy": "strategy",
+        "risk": "risk",
+    }
+    return Refusal(candidate_id=risk.candidate_id, layer=layers[layer], reason=reason)
+
+
+def _model_objection(
+    signal: ModelSignal | None, candidate_id: str, now_ns: int, live_model_id: str | None
+) -> str:
+    if live_model_id is None:
+        return "no model is live"
+    if signal is None:
+        return "no signal"
+    if signal.candidate_id != candidate_id:
+        return f"signal is about {signal.candidate_id}, not {candidate_id}"
+    if signal.model_id != live_model_id:
+        return f"signal of model {signal.model_id[:12]}, live is {live_model_id[:12]}"
+    if signal.made_at_ns > now_ns:
+        return "signal is dated in the future"
+    if now_ns > signal.valid_until_ns:
+        return "signal is stale"
+    return "" if signal.accepts else signal.reason or "model refuses"
+
+
+def _strategy_objection(strategy: StrategyDecision | None, risk: RiskVerdict) -> str:
+    if strategy is None:
+        return "no strategy decision"
+    if strategy.candidate_id != risk.candidate_id:
+        return f"decision is about {strategy.candidate_id}, not {risk.candidate_id}"
+    if not strategy.accepts:
+        return strategy.reason or "strategy refuses"
+    if strategy.order != risk.order:
+        return "strategy and risk judged different orders"
+    return ""

@@ -1,0 +1,107 @@
+"""The features of a whole chain at one instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optionsib.common.types import Contract
+from optionsib.features.grid import ChainGrid
+
+Floats = NDArray[np.float64]
+
+FEATURES_VERSION = "1"
+
+FEATURE_NAMES: tuple[str, ...] = (
+    "volatility_residual",
+    "price_residual",
+    "residual_in_spreads",
+    "residual_less_mean",
+    "residual_change_1",
+    "residual_change_5",
+    "residual_change_15",
+    "size_imbalance",
+    "change_age_minutes",
+    "spread",
+    "spread_of_mid",
+)
+"""Columns of ``ChainFeatures.matrix()``, in order; a change of meaning raises ``FEATURES_VERSION``.
+
+What tells a contract or a moment from all others (strike, expiry, level and shape of the smile, moves of
+the underlying) is left out on purpose: within one day it lets a learner remember the day instead of
+learning how residuals behave.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainFeatures:
+    """Features in the order of ``contracts`` (n), and per expiry in the order of ``expiry_ns`` (m).
+
+    Prices in currency per share, volatilities annualised, Greeks per share in raw units (theta a
+    calendar year, vega per 1.00 of volatility) at the fitted volatility. Volatilities and Greeks are
+    those of Black-76 on the parity forward: a European approximation until American pricing arrives.
+
+    ``usable`` marks contracts with a live two-sided quote on a live underlying and a fitted smile; all
+    features of the other ones that need a quote are NaN.
+    """
+
+    at_ns: int
+    underlying: Contract
+    underlying_price: float
+    underlying_feed_age: float
+    realized_volatility: float
+    grid: ChainGrid
+    con_id: NDArray[np.int64]
+    kind: NDArray[np.int8]
+    strike: Floats
+    time_to_expiry: Floats
+    bid: Floats
+    ask: Floats
+    mid: Floats
+    spread: Floats
+    feed_age: Floats
+    change_age: Floats
+    usable: NDArray[np.bool_]
+    log_moneyness: Floats
+    implied_volatility: Floats
+    fitted_volatility: Floats
+    fitted_price: Floats
+    price_residual: Floats
+    volatility_residual: Floats
+    delta: Floats
+    gamma: Floats
+    vega: Floats
+    theta: Floats
+    forward: Floats
+    at_the_money_volatility: Floats
+    skew: Floats
+    curvature: Floats
+    term_slope: Floats
+    smile_quotes: NDArray[np.int64]
+    columns: NDArray[np.float32]
+
+    @property
+    def contracts(self) -> tuple[Contract, ...]:
+        """The contracts, in the order of all arrays."""
+        return self.grid.contracts
+
+    @property
+    def expiry_ns(self) -> NDArray[np.int64]:
+        """The expiries (UTC ns), in the order of the per-expiry arrays."""
+        return self.grid.expiry_ns
+
+    def position(self, con_id: int) -> int:
+        """Return where ``con_id`` stands in the arrays.
+
+        Raises
+        ------
+        KeyError
+            If the chain has no such contract.
+        """
+        return self.grid.position[con_id]
+
+    def matrix(self) -> NDArray[np.float32]:
+        """Return the model's input, float32 (n, ``len(FEATURE_NAMES)``); unusable rows are NaN."""
+        return self.columns

@@ -1,0 +1,285 @@
+"""One trading session as a process: everything is wired here, from configuration to control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from optionsib import __version__
+from optionsib.brokers.api import BrokerState
+from optionsib.brokers.factory import BrokerAdapterFactory
+from optionsib.brokers.paper.fees import FeeTable
+from optionsib.bus.control import ControlServer, Handler
+from optionsib.bus.journal import Journal, make_genesis
+from optionsib.bus.tape import TickTape
+from optionsib.common.clock import SteppedClock, SystemClock
+from optionsib.common.config import Config
+from optionsib.common.errors import LiveTradingRefusedError
+from optionsib.common.events import VaultTransaction
+from optionsib.common.faults import fault_point
+from optionsib.common.session_view import SessionView
+from optionsib.common.types import SECOND_NS, Json
+from optionsib.data.rates import RateCurve
+from optionsib.models.serving import OnnxModel
+from optionsib.risk.limits import LimitChecker
+from optionsib.trader import QuantumTrader, SessionSummary
+from optionsib.vault import TokenVault
+
+NEW_YORK = ZoneInfo("America/New_York")
+UNIT_NOTE = "1 USD = 1 USDT here"
+LOOPBACK_RATE = 1_000_000  # messages a second: a lockstep exchange on this machine sets no pace
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSetup:
+    """What a session is started with.
+
+    ``data_sha256`` names the recorded or simulated day, "" for a market that is not replayed.
+    """
+
+    config: Config
+    pace: Literal["lockstep", "real"] = "real"
+    speed: float = 1.0
+    data_sha256: str = ""
+    notices: tuple[str, ...] = ()
+    arm_live: bool = False
+    confirm_account: str = ""
+
+    @property
+    def state_folder(self) -> Path:
+        """Where journal, tape, control socket and report stand."""
+        return Path(self.config.paths.state)
+
+    @property
+    def is_replay(self) -> bool:
+        """Tell whether the broker's clock, not this machine's, is the session's time."""
+        return self.pace == "lockstep" or self.speed != 1.0
+
+
+def journal_path(folder: Path) -> Path:
+    """Return the journal of a state folder."""
+    return folder / "journal.sqlite"
+
+
+def tape_path(folder: Path) -> Path:
+    """Return the tick tape of a state folder."""
+    return folder / "ticks.tape"
+
+
+def control_endpoint(config: Config) -> str:
+    """Return the control socket of the daemon that uses this configuration."""
+    return config.control.endpoint or f"ipc://{Path(config.paths.state).resolve() / 'control.sock'}"
+
+
+def refuse_unarmed(setup: SessionSetup) -> None:
+    """Refuse live trading without the arming switch and the same account named twice.
+
+    Raises
+    ------
+    LiveTradingRefusedError
+        If any of that is missing; nothing was connected.
+    """
+    session = setup.config.session
+    if session.mode != "live":
+        return
+    if not setup.arm_live:
+        raise LiveTradingRefusedError("live trading needs --arm-live; nothing was connected")
+    if not session.account or setup.confirm_account != session.account:
+        raise LiveTradingRefusedError(
+            "live trading needs session.account in the configuration and the same account as "
+            f"--confirm-account; got {session.account or 'none'!r} and {setup.confirm_account or 'none'!r}"
+        )
+
+
+def load_model(config: Config) -> OnnxModel | None:
+    """Load the configured model; None if none is configured.
+
+    Raises
+    ------
+    ModelError
+        If artefact and card do not match, or the model may not serve in this environment.
+    """
+    if not config.model.path:
+        return None
+    return OnnxModel.load(Path(config.model.path), allow_unproven=config.model.allow_unproven)
+
+
+async def run_session(
+    setup: SessionSetup, show: Callable[[SessionView], None] = lambda view: None
+) -> SessionSummary:
+    """Connect, recover what an earlier run left, and trade until the session ends.
+
+    Raises
+    ------
+    OptionsIBError
+        If anything is missing or refused; the message says what to do.
+    """
+    refuse_unarmed(setup)
+    config = setup.config
+    model = load_model(config)
+    model_id = (model.live_model_id() or "") if model else ""
+    genesis = make_genesis(
+        seed=config.session.seed,
+        config=config.digest(),
+        data=setup.data_sha256,
+        model=model_id,
+        build=__version__,
+        simd_path="baseline",
+    )
+    with _open_journal(journal_path(setup.state_folder), genesis) as journal:
+        resumed = journal.last_seq > 0
+        with TickTape(tape_path(setup.state_folder)) as tape:
+            return await _trade(setup, journal, tape, model, resumed=resumed, show=show)
+
+
+def _open_journal(path: Path, genesis: dict[str, Json]) -> Journal:
+    if path.exists():
+        return Journal.open(path, expected_genesis=genesis)
+    return Journal.create(path, genesis)
+
+
+async def _trade(
+    setup: SessionSetup,
+    journal: Journal,
+    tape: TickTape,
+    model: OnnxModel | None,
+    *,
+    resumed: bool,
+    show: Callable[[SessionView], None],
+) -> SessionSummary:
+    config = setup.config
+    clock = SteppedClock(journal.last_at_ns) if setup.is_replay else SystemClock()
+    broker = BrokerAdapterFactory(
+        clock=clock,
+        pace=setup.pace,
+        step_seconds=config.session.step_seconds / setup.speed,
+        account=config.session.account,
+        broker_time=setup.is_replay,
+        messages_per_second=LOOPBACK_RATE if setup.is_replay else None,
+    ).create(config.gateway)
+    state = await broker.connect()
+    try:
+        _refuse_wrong_account(setup, state)
+        chain = await broker.option_chain(config.session.symbol)
+        clock.advance(max(clock.now_ns(), chain.session_open_ns))
+        trading_day = dt.datetime.fromtimestamp(chain.session_open_ns // SECOND_NS, NEW_YORK).date()
+        ledger = TokenVault(
+            config.session.seed,
+            config.vault,
+            clock=clock,
+            record=lambda transaction: _write_down(journal, transaction),
+        )
+        if not resumed:
+            ledger.fund()
+        fee = FeeTable(config.fees, trading_day).total(1)
+        fees = {contract.con_id: fee for contract in (chain.underlying, *chain.options)}
+        trader = QuantumTrader(
+            config=config,
+            chain=chain,
+            broker=broker,
+            journal=journal,
+            tape=tape,
+            clock=clock,
+            ledger=ledger,
+            model=model,
+            curve=RateCurve.from_config(config.rates, trading_day),
+            checker=LimitChecker(config.limits, (chain.underlying, *chain.options), fees),
+            notices=(*setup.notices, UNIT_NOTE),
+            show=show,
+        )
+        with _signals(trader):
+            async with ControlServer(control_endpoint(config), _handlers(trader)):
+                await trader.start(state, resumed=resumed)
+                return await trader.run()
+    finally:
+        await broker.disconnect()
+
+
+def _write_down(journal: Journal, transaction: VaultTransaction) -> None:
+    journal.append_durable(transaction, transaction.at_ns)
+    fault_point("after-vault-journal-before-chain")
+
+
+def _refuse_wrong_account(setup: SessionSetup, state: BrokerState) -> None:
+    """Refuse a live account in paper mode, and any account but the confirmed one in live mode."""
+    paper_account = state.account.startswith("D")  # DU, DF, DI: IB's paper accounts
+    if setup.config.session.mode == "paper" and not paper_account:
+        raise LiveTradingRefusedError(
+            f"the broker's account {_mask(state.account)} is no paper account (DU...) but the mode is paper; "
+            "nothing was subscribed or sent"
+        )
+    if setup.config.session.mode == "live" and state.account != setup.confirm_account:
+        raise LiveTradingRefusedError(
+            f"the broker's account {_mask(state.account)} is not the confirmed one; nothing was sent"
+        )
+
+
+def _mask(account: str) -> str:
+    return account[:2] + "*" * max(len(account) - 4, 0) + account[-2:]
+
+
+@contextlib.contextmanager
+def _signals(trader: QuantumTrader) -> Iterator[None]:
+    """SIGINT or SIGTERM: leave in an orderly way; a second one leaves at once."""
+    loop = asyncio.get_running_loop()
+
+    def leave(name: str) -> None:
+        if trader.state.startswith("stopping"):
+            os._exit(130)
+        trader.request_stop(name)
+
+    handled = (signal.SIGINT, signal.SIGTERM)
+    for number in handled:
+        loop.add_signal_handler(number, leave, number.name)
+    try:
+        yield
+    finally:
+        for number in handled:
+            loop.remove_signal_handler(number)
+
+
+def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
+    """Return the operator's commands. Each takes effect at once or at the end of the running step."""
+
+    def status() -> Json:
+        picture = msgspec.to_builtins(trader.view) if trader.view else {}
+        return {"state": trader.state, "view": picture, "notices": [n.message for n in trader.desk.notices]}
+
+    def halt(reason: str = "operator", operator: str = "") -> Json:
+        trader.desk.halt(reason, operator)
+        return {"state": trader.state}
+
+    def resume(reason: str = "operator", operator: str = "") -> Json:
+        trader.desk.resume(reason, operator)
+        return {"state": trader.state}
+
+    async def cancel_all(operator: str = "") -> Json:
+        trader.desk.halt("cancel-all requested", operator)
+        return {"cancelled": await trader.desk.cancel_working("cancel-all"), "state": trader.state}
+
+    def flatten(operator: str = "") -> Json:
+        trader.request_flatten(operator)
+        return {"state": trader.state}
+
+    def stop() -> Json:
+        trader.request_stop("stop requested")
+        return {"state": trader.state}
+
+    return {
+        "status": status,
+        "halt": halt,
+        "resume": resume,
+        "cancel-all": cancel_all,
+        "flatten": flatten,
+        "stop": stop,
+    }

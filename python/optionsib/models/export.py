@@ -1,0 +1,53 @@
+"""From a fitted XGBoost classifier to ONNX bytes that are the same whenever the trees are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optionsib.common.errors import MissingExtraError, ModelError
+from optionsib.models.serving import PROBABILITIES, open_session
+
+TARGET_OPSET = 15
+TOLERANCE = 1e-5  # largest difference of a probability between XGBoost and ONNX Runtime (float32 sums)
+
+
+def to_onnx(classifier: Any, features: int) -> bytes:
+    """Convert ``classifier`` (XGBClassifier on ``features`` columns) to a serialised ONNX model."""
+    try:
+        from onnxmltools import convert_xgboost
+        from onnxmltools.convert.common.data_types import FloatTensorType
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("train", error.name or "onnxmltools") from error
+    model = convert_xgboost(
+        classifier,
+        name="optionsib",
+        initial_types=[("features", FloatTensorType([None, features]))],
+        target_opset=TARGET_OPSET,
+    )
+    model.doc_string = ""
+    for output in list(model.graph.output):
+        if output.name != PROBABILITIES:  # the label is 1 where the probability says so
+            model.graph.output.remove(output)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def largest_difference(classifier: Any, content: bytes, rows: NDArray[np.float32]) -> float:
+    """Return the largest difference of a probability between framework and ONNX on ``rows``.
+
+    Raises
+    ------
+    ModelError
+        If it exceeds ``TOLERANCE``.
+    """
+    session = open_session(content, "to be checked")
+    (found,) = session.run([PROBABILITIES], {session.get_inputs()[0].name: rows})
+    difference = float(np.abs(found - classifier.predict_proba(rows)).max(initial=0.0))
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"exported model differs from XGBoost by {difference:.2e} on {len(rows)} rows, "
+            f"expected at most {TOLERANCE:.0e}; nothing was written"
+        )
+    return difference

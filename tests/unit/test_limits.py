@@ -1,0 +1,377 @@
+"""Every check of the limit engine: one order that passes and one that is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optionsib.common.config import LimitsConfig
+from optionsib.common.errors import ExecutionError
+from optionsib.common.types import MINUTE_NS, OPTION_GRID, SECOND_NS, Contract, Order, OrderLeg
+from optionsib.risk.limits import UNBOUNDED_LOSS, LimitChecker
+
+FEE = 650_000
+STOCK = 1
+CALL_50, CALL_55, CALL_60, PUT_50, LATE_CALL_50 = 10, 11, 12, 13, 20
+EXPIRY = 1_400_000_000 * SECOND_NS
+
+
+def option(con_id: int, right: str, strike: int, expiry_ns: int = EXPIRY) -> Contract:
+    return Contract(
+        con_id=con_id,
+        symbol="XYZ",
+        security_type="OPT",
+        multiplier=100,
+        right=right,  # type: ignore[arg-type]
+        strike=strike * 10_000,
+        expiry_ns=expiry_ns,
+        tick_grid=OPTION_GRID,
+    )
+
+
+CONTRACTS = (
+    Contract(con_id=STOCK, symbol="XYZ", security_type="STK"),
+    option(CALL_50, "C", 50),
+    option(CALL_55, "C", 55),
+    option(CALL_60, "C", 60),
+    option(PUT_50, "P", 50),
+    option(LATE_CALL_50, "C", 50, EXPIRY + 30 * 1440 * MINUTE_NS),
+)
+IDS = [c.con_id for c in CONTRACTS]
+#                  stock  c50   c55   c60   p50  late
+BID = np.array([54.99, 5.50, 2.00, 0.50, 0.40, 6.00])
+ASK = np.array([55.01, 5.60, 2.10, 0.55, 0.45, 6.20])
+DELTA = np.array([1.0, 0.80, 0.50, 0.20, -0.10, 0.75])
+GAMMA = np.array([0.0, 0.03, 0.05, 0.03, 0.02, 0.02])
+VEGA = np.array([0.0, 5.0, 8.0, 5.0, 4.0, 9.0])
+
+GENEROUS: dict[str, Any] = {
+    "max_order_quantity": 10,
+    "max_order_delta": 1_000.0,
+    "max_order_gamma": 100.0,
+    "max_order_vega": 10_000.0,
+    "max_order_notional": Decimal(1_000_000),
+    "max_order_loss": Decimal(10_000),
+    "max_portfolio_delta": 2_000.0,
+    "max_portfolio_gamma": 200.0,
+    "max_portfolio_vega": 20_000.0,
+    "max_portfolio_notional": Decimal(2_000_000),
+    "max_portfolio_loss": Decimal(20_000),
+    "price_collar": Decimal("0.10"),
+    "max_orders_per_minute": 5,
+    "max_feed_age_seconds": 60.0,
+    "max_change_age_seconds": 900.0,
+}
+
+
+@dataclass
+class Desk:
+    """A checker whose market can be bent before it is told."""
+
+    limits: dict[str, Any] = field(default_factory=dict)
+    market: dict[str, Any] = field(default_factory=dict)
+
+    def checker(self) -> LimitChecker:
+        made = LimitChecker(LimitsConfig(**{**GENEROUS, **self.limits}), CONTRACTS, dict.fromkeys(IDS, FEE))
+        tell(made, **self.market)
+        return made
+
+
+def tell(checker: LimitChecker, **changes: Any) -> None:
+    values: dict[str, Any] = {
+        "bid": BID, "ask": ASK, "delta": DELTA, "gamma": GAMMA, "vega": VEGA,
+        "feed_age": np.zeros(6), "change_age": np.full(6, 30.0), "spot": 55.0, "underlying_feed_age": 0.0,
+    }  # fmt: skip
+    checker.update_market(IDS, **{**values, **changes})
+
+
+def order(
+    *legs: tuple[int, int], limit: int, quantity: int = 1, ref: str = "o-1", purpose: str = "open"
+) -> Order:
+    return Order(
+        order_ref=ref,
+        trade_id="t-1",
+        legs=tuple(OrderLeg(con_id, ratio) for con_id, ratio in legs),
+        quantity=quantity,
+        limit_price=limit,
+        purpose=purpose,  # type: ignore[arg-type]
+        strategy="test",
+    )
+
+
+def vertical(limit: int = 35_000, quantity: int = 1, ref: str = "o-1") -> Order:
+    """Buy the 50/55 call vertical (market: 3.40 bid, 3.60 asked)."""
+    return order((CALL_50, 1), (CALL_55, -1), limit=limit, quantity=quantity, ref=ref)
+
+
+def at(index: int, values: Any, value: float) -> Any:
+    changed = np.array(values, dtype=np.float64)
+    changed[index] = value
+    return changed
+
+
+ZEROS = np.zeros(6)
+AGES = np.full(6, 30.0)
+# (check, a desk where the vertical passes, a desk where it is refused)
+TABLE = [
+    ("order_quantity", Desk({"max_order_quantity": 2}), Desk({"max_order_quantity": 1})),
+    ("stale_feed", Desk(market={"feed_age": at(1, ZEROS, 60.0)}), Desk(market={"feed_age": at(1, ZEROS, 60.5)})),
+    ("stale_feed", Desk(market={"underlying_feed_age": 60.0}), Desk(market={"underlying_feed_age": 61.0})),
+    ("stale_feed", Desk(market={"feed_age": at(3, ZEROS, np.nan)}), Desk(market={"feed_age": at(2, ZEROS, np.nan)})),
+    ("stale_feed", Desk(), Desk(market={"underlying_feed_age": np.nan})),
+    ("stale_change", Desk(market={"change_age": at(2, AGES, 900)}), Desk(market={"change_age": at(2, AGES, 901)})),
+    ("stale_change", Desk(), Desk(market={"change_age": at(1, AGES, np.nan)})),
+    ("price_collar", Desk(), Desk(market={"ask": at(1, ASK, 5.39)})),
+    ("price_collar", Desk(market={"ask": at(2, ASK, np.nan)}), Desk(market={"ask": at(1, ASK, np.nan)})),
+    ("price_collar", Desk(market={"bid": at(1, BID, np.nan)}), Desk(market={"bid": at(2, BID, np.nan)})),
+    ("order_delta", Desk({"max_order_delta": 61.0}), Desk({"max_order_delta": 59.0})),
+    ("order_delta", Desk(), Desk(market={"delta": at(1, DELTA, np.nan)})),
+    ("order_gamma", Desk({"max_order_gamma": 4.1}), Desk({"max_order_gamma": 3.9})),
+    ("order_vega", Desk({"max_order_vega": 601.0}), Desk({"max_order_vega": 599.0})),
+    ("order_notional", Desk({"max_order_notional": Decimal(22_000)}), Desk({"max_order_notional": Decimal(21_999)})),
+    ("order_notional", Desk(), Desk(market={"spot": np.nan})),
+    ("order_loss", Desk({"max_order_loss": Decimal("705.20")}), Desk({"max_order_loss": Decimal("705.19")})),
+    ("portfolio_delta", Desk({"max_portfolio_delta": 61.0}), Desk({"max_portfolio_delta": 59.0})),
+    ("portfolio_gamma", Desk({"max_portfolio_gamma": 4.1}), Desk({"max_portfolio_gamma": 3.9})),
+    ("portfolio_vega", Desk({"max_portfolio_vega": 601.0}), Desk({"max_portfolio_vega": 599.0})),
+    ("portfolio_notional", Desk({"max_portfolio_notional": 22_000}), Desk({"max_portfolio_notional": 21_999})),
+    ("portfolio_loss", Desk({"max_portfolio_loss": Decimal("705.20")}), Desk({"max_portfolio_loss": Decimal("705.19")})),
+    ("order_rate", Desk({"max_orders_per_minute": 1}), Desk({"max_orders_per_minute": 0})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "passing", "refusing"), TABLE, ids=lambda v: v if isinstance(v, str) else "")
+def test_each_check_passes_and_refuses(check: str, passing: Desk, refusing: Desk) -> None:
+    wanted = vertical(quantity=2)
+    accepted = passing.checker().check("c", wanted, 0)
+    assert accepted.accepts, accepted.reason
+    assert accepted.check == ""
+    refused = refusing.checker().check("c", wanted, 0)
+    assert not refused.accepts
+    assert refused.check == check
+    assert refused.reason
+
+
+def test_a_refusal_names_value_and_limit() -> None:
+    refused = Desk({"max_order_delta": 59.0}).checker().check("c-7", vertical(quantity=2), 0)
+    assert (refused.candidate_id, refused.value, refused.limit) == ("c-7", pytest.approx(60.0), 59.0)
+    assert refused.reason == "order delta 60 is above the limit of 59"
+
+
+@pytest.mark.parametrize("name", sorted(GENEROUS))
+def test_a_missing_limit_refuses(name: str) -> None:
+    refused = Desk({name: None}).checker().check("c", vertical(), 0)
+    assert not refused.accepts
+    assert refused.check == f"missing_limit:{name}"
+    assert name in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("wanted", "on_grid"),
+    [
+        (vertical(35_100), True),
+        (vertical(35_150), False),
+        (order((CALL_55, 1), limit=20_100), True),
+        (order((CALL_55, 1), limit=20_150), False),
+        (order((CALL_50, 1), limit=55_500), True),
+        (order((CALL_50, 1), limit=55_100), False),  # 0.05 from 3.00 on
+        (order((CALL_50, 1), limit=-55_500), False),  # nobody is paid to take an option
+        (order((CALL_55, 1), (CALL_60, -1), limit=-100), True),
+    ],
+)
+def test_price_grid(wanted: Order, on_grid: bool) -> None:
+    verdict = Desk().checker().check("c", wanted, 0)
+    assert (verdict.check != "price_grid") is on_grid
+    assert verdict.accepts is on_grid
+
+
+def test_max_loss_counts_debit_and_fees_both_ways() -> None:
+    checker = Desk().checker()
+    assert checker.check("c", vertical(35_000, 2), 0).max_loss == 2 * (350_000_000 + 4 * FEE)
+    credit = order((CALL_50, -1), (CALL_55, 1), limit=-34_000)
+    assert checker.check("c", credit, 0).max_loss == 500_000_000 - 340_000_000 + 4 * FEE
+
+
+def test_an_unbounded_loss_is_refused() -> None:
+    refused = Desk().checker().check("c", order((CALL_55, -1), limit=-20_000), 0)
+    assert refused.check == "order_loss"
+    assert refused.value == float("inf")
+    assert refused.max_loss == UNBOUNDED_LOSS
+
+
+def test_working_orders_count_until_done() -> None:
+    checker = Desk({"max_portfolio_delta": 61.0}).checker()
+    checker.on_order_working(vertical(ref="a"), 0)
+    assert checker.check("c", vertical(ref="b"), 0).accepts  # 30 + 30
+    checker.on_order_working(vertical(ref="b"), 0)
+    refused = checker.check("c", vertical(ref="c"), 0)
+    assert (refused.check, refused.value) == ("portfolio_delta", pytest.approx(90.0))
+    opposite = order((CALL_50, -1), (CALL_55, 1), limit=-34_000, ref="d")
+    assert checker.check("c", opposite, 0).accepts  # the other direction does not add to the worst one
+    checker.on_order_done("b")
+    checker.on_order_done("b")
+    assert checker.check("c", vertical(ref="c"), 0).accepts
+
+
+def test_a_reprice_replaces_its_own_working_version() -> None:
+    checker = Desk({"max_portfolio_delta": 31.0, "max_orders_per_minute": 1}).checker()
+    checker.on_order_working(vertical(34_000), 0)
+    repriced = checker.check("c", vertical(35_000), 0)
+    assert repriced.accepts, repriced.reason
+    checker.on_order_modified("o-1", 35_000)
+    assert checker.exposure().worst_loss == 350_000_000 + 4 * FEE
+    assert not checker.check("c", vertical(35_000, ref="o-2"), 0).accepts
+
+
+def test_the_rate_counts_what_was_sent_within_a_minute() -> None:
+    checker = Desk({"max_orders_per_minute": 2}).checker()
+    for n, second in enumerate((0, 30)):
+        now = second * SECOND_NS
+        for _ in range(5):  # asking alone does not count
+            assert checker.check("c", vertical(ref=f"o-{n}"), now).accepts
+        checker.on_order_working(vertical(ref=f"o-{n}"), now)
+        checker.on_order_working(vertical(ref=f"o-{n}"), now)  # a repeat neither
+    assert checker.check("c", vertical(ref="x"), 59 * SECOND_NS).check == "order_rate"
+    assert checker.check("c", vertical(ref="x"), 60 * SECOND_NS).accepts
+
+
+def test_fills_become_positions_and_cash() -> None:
+    checker = Desk().checker()
+    checker.on_order_working(vertical(35_000, 3), 0)
+    checker.on_fill("o-1", 1)
+    checker.on_fill("o-1", 1, cash=-345_000_000)
+    assert checker.positions == {CALL_50: 2, CALL_55: -2}
+    assert checker.cash == -350_000_000 - 345_000_000 - 4 * FEE
+    assert checker.working_orders == 1
+    seen = checker.exposure()
+    assert (seen.delta, seen.worst_delta) == (pytest.approx(60.0), pytest.approx(90.0))
+    assert seen.notional == pytest.approx(6 * 100 * 55.0)
+    # Paid and to be paid, opening fees, and the fee of closing all six contracts.
+    assert seen.worst_loss == 695_000_000 + 350_000_000 + 6 * FEE + 6 * FEE
+    checker.on_order_done("o-1")
+    checker.on_fill("o-1", 1)  # the fill was quicker than the cancel
+    assert checker.positions == {CALL_50: 3, CALL_55: -3}
+    assert checker.working_orders == 0
+
+
+def test_bookings_that_contradict_are_refused() -> None:
+    checker = Desk().checker()
+    with pytest.raises(ExecutionError, match="never booked"):
+        checker.on_fill("unknown", 1)
+    checker.on_order_working(vertical(), 0)
+    with pytest.raises(ExecutionError, match="not open"):
+        checker.on_fill("o-1", 2)
+    assert checker.positions == {}
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (order(limit=100), "no legs"),
+        (order((99, 1), limit=100), "con_id 99 is unknown"),
+        (vertical(quantity=0), "quantity must be positive, got 0"),
+        (vertical(quantity=-1), "quantity must be positive, got -1"),
+        (order((CALL_50, 1), (CALL_50, -1), limit=100), "repeats"),
+        (order((CALL_50, 1), (CALL_55, 0), limit=100), "ratio 0"),
+        (order((CALL_50, 2), limit=100), "needs ratio"),
+        (vertical(quantity=10**12), "out of range"),
+        (vertical(limit=10**30), "out of range"),
+    ],
+)
+def test_malformed_orders_raise(broken: Order, words: str) -> None:
+    checker = Desk().checker()
+    with pytest.raises(ValueError, match=words):
+        checker.check("c", broken, 0)
+    with pytest.raises(ValueError, match=words):
+        checker.on_order_working(broken, 0)
+    assert checker.working_orders == 0
+
+
+def closing(limit: int = -34_000, ref: str = "close", quantity: int = 1) -> Order:
+    return order((CALL_50, -1), (CALL_55, 1), limit=limit, ref=ref, quantity=quantity, purpose="close")
+
+
+def held() -> LimitChecker:
+    checker = Desk({"max_orders_per_minute": 1}).checker()
+    checker.on_order_working(vertical(), 0)
+    checker.on_fill("o-1", 1)
+    return checker
+
+
+def test_an_order_that_reduces_risk_passes_a_halt_and_every_size() -> None:
+    checker = held()
+    checker.set_halted(True)
+    assert checker.check("c", vertical(ref="o-2"), 0).check == "kill_switch"
+    tell(checker, delta=np.full(6, np.nan), change_age=np.full(6, np.nan))
+    verdict = checker.check("c", closing(), 0)
+    assert verdict.accepts, verdict.reason
+    assert verdict.reduces_risk
+    assert checker.check("c", closing(0), 0).accepts  # giving it away loses nothing that was not lost
+    assert not checker.check("c", closing(100), 0).reduces_risk  # paying for that does
+
+
+def test_an_order_that_reduces_risk_still_answers_for_price_and_feed() -> None:
+    checker = held()
+    assert checker.check("c", closing(-34_050), 0).check == "price_grid"
+    tell(checker, underlying_feed_age=61.0)
+    assert checker.check("c", closing(), 0).check == "stale_feed"
+    short = Desk().checker()
+    short.set_position(CALL_60, -1)
+    buy_back = order((CALL_60, 1), limit=55_500, purpose="close")
+    assert short.check("c", buy_back, 0).accepts  # 0.55 + 5.00
+    wide = short.check("c", order((CALL_60, 1), limit=56_000, purpose="close"), 0)
+    assert (wide.check, wide.reduces_risk) == ("price_collar", True)
+    tell(short, ask=np.full(6, np.nan))
+    assert short.check("c", buy_back, 0).accepts  # a call is never worth more than the stock
+
+
+def test_closing_more_than_is_held_does_not_reduce_risk() -> None:
+    checker = held()
+    assert not checker.check("c", closing(-20_000, quantity=2), 0).reduces_risk
+    checker.on_order_working(closing(ref="first"), 0)
+    assert not checker.check("c", closing(ref="second"), 0).reduces_risk
+    assert checker.check("c", closing(-33_000, ref="first"), 0).reduces_risk  # its own reprice
+
+
+def test_the_stock_covers_a_call_of_one_expiry() -> None:
+    checker = Desk().checker()
+    checker.set_position(STOCK, 100)
+    assert checker.check("c", order((CALL_60, -1), limit=-5_000), 0).accepts
+    checker.set_position(STOCK, 99)
+    assert checker.check("c", order((CALL_60, -1), limit=-5_000), 0).max_loss == UNBOUNDED_LOSS
+
+
+def test_an_unknown_greek_of_a_position_refuses_new_risk() -> None:
+    checker = Desk(market={"vega": at(3, VEGA, np.nan)}).checker()
+    checker.set_position(CALL_60, 1)
+    refused = checker.check("c", vertical(), 0)
+    assert refused.check == "portfolio_vega"
+    assert "not known" in refused.reason
+    assert np.isnan(checker.exposure().vega)
+
+
+def test_bad_construction_raises() -> None:
+    limits = LimitsConfig(**GENEROUS)
+    with pytest.raises(ValueError, match="needs a fee"):
+        LimitChecker(limits, CONTRACTS, {})
+    with pytest.raises(ValueError, match="repeat"):
+        LimitChecker(limits, CONTRACTS[:1] * 2, {STOCK: 0})
+    with pytest.raises(ValueError, match="index"):
+        LimitChecker(limits, [Contract(con_id=5, symbol="X", security_type="IND")], {5: 0})
+    with pytest.raises(ValueError, match="max_order_delta"):
+        LimitChecker(LimitsConfig(max_order_delta=float("nan")), (), {})
+
+
+def test_market_updates_are_all_or_nothing() -> None:
+    checker = Desk().checker()
+    with pytest.raises(ValueError, match="unknown con_id 99"):
+        checker.update_market([STOCK, 99], *[np.full(2, np.nan)] * 7, 1.0, 0.0)
+    with pytest.raises(ValueError, match="one length"):
+        checker.update_market([STOCK], *[np.full(2, np.nan)] * 7, 1.0, 0.0)
+    with pytest.raises(ValueError, match="unknown con_id 99"):
+        checker.set_position(99, 1)
+    assert checker.check("c", vertical(), 0).accepts
