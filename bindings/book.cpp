@@ -1,5 +1,6 @@
 // Python face of the book: per-message methods, NumPy batches, depth views.
 #include <pybind11/stl.h>
+#include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
 
 #include <algorithm>
@@ -26,14 +27,24 @@ py::tuple as_tuple(const RestingOrder& order) {
     return py::make_tuple(order.id, static_cast<int>(order.side), order.price, order.quantity, order.owner);
 }
 
-// The members of BookStatus by value, handed over once by the Python package: an IntEnum costs too much to
-// look up on every message. Immortal, as the enum itself is.
+// The members of BookStatus by value: an enum costs too much to look up on every message. They live as
+// long as the module.
 std::array<PyObject*, 7> status_members{};
 
-void set_status_members(const py::tuple& members) {
-    if (members.size() != status_members.size()) throw py::value_error("one member a status, by value");
+void register_status(py::module_& module) {
+    static_assert(static_cast<std::size_t>(Status::bad_action) + 1 == std::tuple_size_v<decltype(status_members)>);
+    py::native_enum<Status>(module, "BookStatus", "enum.IntEnum",
+                            "What became of a message; on anything but OK the book is unchanged.")
+        .value("OK", Status::ok)
+        .value("UNKNOWN_ORDER", Status::unknown_order)
+        .value("DUPLICATE_ORDER", Status::duplicate_order)
+        .value("BAD_QUANTITY", Status::bad_quantity)
+        .value("BAD_PRICE", Status::bad_price)
+        .value("BAD_SIDE", Status::bad_side)
+        .value("BAD_ACTION", Status::bad_action)
+        .finalize();
     for (std::size_t i = 0; i < status_members.size(); ++i) {
-        status_members[i] = py::object(members[i]).release().ptr();
+        status_members[i] = module.attr("BookStatus")(i).release().ptr();
     }
 }
 
@@ -107,13 +118,11 @@ py::tuple match_result(const MatchResult& result, const std::vector<Trade>& trad
 void register_book(py::module_& module) {
     PYBIND11_NUMPY_DTYPE(Record, action, side, flags, owner, order_id, price, quantity, new_order_id);
     PYBIND11_NUMPY_DTYPE(Trade, maker_id, taker_id, price, quantity);
-    static_assert(static_cast<int>(Status::bad_action) + 1 == std::tuple_size_v<decltype(status_members)>);
+    register_status(module);
     module.attr("BOOK_RECORD") = py::dtype::of<Record>();
     module.attr("BOOK_TRADE") = py::dtype::of<Trade>();
     module.attr("BOOK_MAX_QUANTITY") = kMaxQuantity;
     module.attr("BOOK_MAX_PRICE") = kMaxPrice;
-
-    module.def("set_book_statuses", &set_status_members);
 
     py::class_<OrderBook> book(module, "OrderBook");
     book.def(py::init<std::size_t>(), py::arg("expected_orders") = 1024);

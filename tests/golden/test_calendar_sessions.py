@@ -24,8 +24,8 @@ from optionsib.data.calendars import (
 )
 
 
-def utc_ns(*parts: int) -> int:
-    return int(dt.datetime(*parts, tzinfo=dt.UTC).timestamp()) * SECOND_NS
+def utc_ns(year: int, month: int, day: int, hour: int, minute: int = 0) -> int:
+    return int(dt.datetime(year, month, day, hour, minute, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 
 
 @pytest.mark.parametrize(

@@ -366,9 +366,7 @@ def test_orders_and_fills_survive_the_gateway() -> None:
             ]
             assert len(state.executions) == 3
             assert later.statuses("O1") == ["filled"]
-            assert [e.execution_id for e in later.of(Execution)] == [
-                e.execution_id for e in state.executions
-            ]
+            assert [e.execution_id for e in later.of(Execution)] == [e.execution_id for e in state.executions]
             assert len(later.of(CommissionReport)) == len(world.of(CommissionReport))
             await gateway.modify("O2", 6_000)
             await gateway.modify("O3", -25_500)
@@ -532,7 +530,7 @@ def test_an_exchange_that_dies_is_an_error_not_an_end() -> None:
         await gateway.connect()
         await gateway.step()
         await exchange.close()
-        with pytest.raises(BrokerError, match="lost|no connection"):
+        with pytest.raises(BrokerError, match=r"lost|no connection"):
             await gateway.step()
         assert [e.code for e in gateway.take_events() if isinstance(e, BrokerNotice) and e.code < 0] == [-3]
         assert not gateway.ready

@@ -57,7 +57,7 @@ def renumbered(rows: list[Row]) -> list[Row]:
     return [(seq, *row[1:]) for seq, row in enumerate(rows, 1)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JOURNALS)
 def test_untouched_journals_verify(entries: list[tuple[Event, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -66,7 +66,7 @@ def test_untouched_journals_verify(entries: list[tuple[Event, int]]) -> None:
         assert (report.ok, report.records, report.head) == (True, len(rows), head)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(JOURNALS, st.data())
 def test_flip_of_any_bit(entries: list[tuple[Event, int]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def test_flip_of_any_bit(entries: list[tuple[Event, int]], data: st.DataObject) 
         assert (report.ok, report.first_bad_seq, report.records) == (False, index + 1, index)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JOURNALS, st.data(), st.booleans())
 def test_drop_in_the_middle(entries: list[tuple[Event, int]], data: st.DataObject, renumber: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -100,7 +100,7 @@ def test_drop_in_the_middle(entries: list[tuple[Event, int]], data: st.DataObjec
         assert not verify(path, head).ok
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JOURNALS, st.data(), st.booleans())
 def test_swap_of_any_two(entries: list[tuple[Event, int]], data: st.DataObject, hashes_too: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -121,7 +121,7 @@ def test_swap_of_any_two(entries: list[tuple[Event, int]], data: st.DataObject, 
         assert (report.ok, report.first_bad_seq) == (False, low + 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(JOURNALS, st.data())
 def test_insert_anywhere(entries: list[tuple[Event, int]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:

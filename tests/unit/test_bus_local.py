@@ -48,10 +48,16 @@ def test_the_tap_comes_first_and_its_failure_stops_the_event() -> None:
 def test_the_journal_as_tap(tmp_path: Path) -> None:
     genesis = make_genesis(seed=1, config="", data="", model="", build="", simd_path="")
     with Journal.create(tmp_path / "journal", genesis) as journal:
-        bus = LocalBus(lambda number, event: None if journal.append(event, number) == number else None)  # type: ignore[arg-type]
-        bus.subscribe(Halted, lambda event: bus.publish(Resumed(at_ns=event.at_ns, reason="")) and None)
+        numbers: list[tuple[int, int]] = []
+        bus = LocalBus(lambda number, event: numbers.append((number, journal.append(event, number))))  # type: ignore[arg-type]
+
+        def answer(event: Halted) -> None:
+            bus.publish(Resumed(at_ns=event.at_ns, reason=""))
+
+        bus.subscribe(Halted, answer)
         bus.publish(halted(1))
         journal.commit()
+        assert numbers == [(1, 1), (2, 2)]
         assert [type(event).__name__ for _, _, event in journal.events()] == ["Halted", "Resumed"]
 
 
@@ -107,13 +113,16 @@ def test_cancel_removes_only_that_subscription() -> None:
 
 
 def test_only_frozen_events() -> None:
-    class Loose(Event):  # not frozen by itself: msgspec inherits the setting, so make it explicit
+    class Loose(Event, frozen=False):  # type: ignore[misc]
         value: int
 
     bus = LocalBus()
-    for bad in ("text", object()):
+    seen: list[Event] = []
+    bus.subscribe(Event, seen.append)
+    for bad in ("text", object(), Loose(value=1)):
         with pytest.raises(BusError, match="nothing was delivered"):
             bus.publish(bad)  # type: ignore[arg-type]
+    assert seen == []
     event = OrderCancelRequested(order_ref="a", at_ns=1)
     with pytest.raises(AttributeError):
         event.order_ref = "b"  # type: ignore[misc]

@@ -103,7 +103,6 @@ def test_a_gap_is_filled_from_the_journal(journal: Journal) -> None:
         ) as subscriber,
     ):
         record(journal, publisher, cancel(1))
-        join(publisher, subscriber) if False else None
         got: list[Delivery] = []
         while not got:
             publisher.heartbeat()
@@ -128,22 +127,8 @@ def test_a_gap_is_filled_from_the_journal(journal: Journal) -> None:
         assert any(delivery.replayed for delivery in got[1:])
 
 
-class Forger:
-    """A publisher's socket on which a test says what is sent and what is lost."""
-
-    def __init__(self) -> None:
-        self.context = zmq.Context()
-        self.socket = self.context.socket(zmq.PUB)
-        self.socket.bind("tcp://127.0.0.1:0")
-        self.endpoint = self.socket.last_endpoint.decode()
-
-    def close(self) -> None:
-        self.socket.close(0)
-        self.context.term()
-
-
 @pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[ZmqPublisher]:
+def pair() -> Iterator[ZmqPublisher]:
     with ZmqPublisher("tcp://127.0.0.1:0") as publisher:
         yield publisher
 
@@ -224,12 +209,18 @@ def test_foreign_bytes_are_an_error() -> None:
     context = zmq.Context()
     socket = context.socket(zmq.PUB)
     socket.bind("tcp://127.0.0.1:0")
+
+    def talk(subscriber: ZmqSubscriber) -> None:
+        for _ in range(200):
+            socket.send_multipart([b"Halted", b"short", b""])
+            subscriber.receive(0.02)
+
     try:
-        with ZmqSubscriber(socket.last_endpoint.decode(), [Halted]) as subscriber:
-            with pytest.raises(BusError, match="no message of ours"):
-                for _ in range(200):
-                    socket.send_multipart([b"Halted", b"short", b""])
-                    subscriber.receive(0.02)
+        with (
+            ZmqSubscriber(socket.last_endpoint.decode(), [Halted]) as subscriber,
+            pytest.raises(BusError, match="no message of ours"),
+        ):
+            talk(subscriber)
     finally:
         socket.close(0)
         context.term()

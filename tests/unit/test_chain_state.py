@@ -13,9 +13,11 @@ from optionsib.data.live import ChainState
 
 START = 1_402_061_400 * SECOND_NS
 UNDERLYING = Contract(1, "SIMX", "STK")
-OPTIONS = tuple(
-    Contract(1001 + i, "SIMX", "OPT", right=right, strike=strike, expiry_ns=START + YEAR_NS // 4)
-    for i, (strike, right) in enumerate([(700_000, "C"), (700_000, "P"), (725_000, "C")])
+EXPIRY = START + YEAR_NS // 4
+OPTIONS = (
+    Contract(1001, "SIMX", "OPT", right="C", strike=700_000, expiry_ns=EXPIRY),
+    Contract(1002, "SIMX", "OPT", right="P", strike=700_000, expiry_ns=EXPIRY),
+    Contract(1003, "SIMX", "OPT", right="C", strike=725_000, expiry_ns=EXPIRY),
 )
 
 

@@ -146,6 +146,14 @@ def test_variables_are_checked_like_files(folder: Path, monkeypatch: pytest.Monk
         load_config("paper", folder)
 
 
+def test_variables_hold_lists_as_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIONSIB_RATES__POINTS", '[{"tenor_days": 5, "rate": 0.01}]')
+    assert load_config("paper", folder).rates.points == (RatePoint(tenor_days=5, rate=0.01),)
+    monkeypatch.setenv("OPTIONSIB_RATES__POINTS", "[{")
+    with pytest.raises(ConfigError, match="rates"):
+        load_config("paper", folder)
+
+
 def test_a_fault_in_an_override_says_so(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"^override: unknown key session\.sede"):
         load_config("paper", folder, {"session.sede": 1})
@@ -238,7 +246,7 @@ def test_a_secret_in_a_file_is_refused(folder: Path) -> None:
         {"paths.state": "/elsewhere"},
         {"control.endpoint": "tcp://127.0.0.1:9"},
         {"model.path": "m.onnx"},
-        {"strategy.minimum_edge": "0.0200"},  # the same amount of money
+        {"strategy.minimum_edge": "0.0050"},  # the same amount of money
     ],
 )
 def test_digest_leaves_out_ports_and_paths(override: dict[str, object]) -> None:
@@ -260,8 +268,16 @@ def test_digest_covers_what_decides(override: dict[str, object]) -> None:
     assert load_config("paper", SHIPPED, override).digest() != load_config("paper", SHIPPED).digest()
 
 
-def test_digest_is_plain_sha256_and_pinned() -> None:
-    """A change of the encoding would make every old journal look like another configuration."""
-    digest = Config(rates=RATES).digest()
-    assert len(digest) == 64
-    assert digest == Config(rates=RATES).digest()
+def test_digest_takes_equal_amounts_of_money_as_equal() -> None:
+    digests = {
+        load_config("paper", SHIPPED, {"strategy.minimum_edge": text}).digest()
+        for text in ("0.02", "0.0200", "2e-2")
+    }
+    assert len(digests) == 1
+
+
+def test_digest_does_not_depend_on_the_order_of_reading() -> None:
+    first = load_config("paper", SHIPPED, {"session.seed": 8, "session.symbol": "AAPL"})
+    second = load_config("paper", SHIPPED, {"session": {"symbol": "AAPL", "seed": 8}})
+    assert first.digest() == second.digest()
+    assert len(first.digest()) == 64

@@ -149,6 +149,15 @@ def test_create_never_overwrites(path: Path) -> None:
     Journal.create(path.with_name("other"), GENESIS).close()  # the failed attempts hold no lock
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(JournalError, match="cannot create a journal in"):
+        Journal.create(tmp_path / "file" / "journal", GENESIS)
+    (tmp_path / "journal.lock").mkdir()
+    with pytest.raises(JournalError, match="cannot write"):
+        Journal.create(tmp_path / "journal", GENESIS)
+
+
 def test_create_takes_over_an_interrupted_creation(path: Path) -> None:
     path.touch()
     Journal.create(path, GENESIS).close()
@@ -171,7 +180,7 @@ def test_open_faults(path: Path) -> None:
     with pytest.raises(JournalError, match="record 1 does not follow the chain"):
         Journal.open(path)
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE genesis SET payload = payload || x'00'")
+    connection.execute("UPDATE genesis SET payload = CAST(payload || x'00' AS BLOB)")
     connection.commit()
     connection.close()
     for attempt in (Journal.open, JournalReader.open_read_only):

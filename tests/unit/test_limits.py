@@ -116,35 +116,48 @@ def at(index: int, values: Any, value: float) -> Any:
 
 ZEROS = np.zeros(6)
 AGES = np.full(6, 30.0)
-# (check, a desk where the vertical passes, a desk where it is refused)
+
+
+def limits(**changes: Any) -> Desk:
+    return Desk(limits=changes)
+
+
+def market(**changes: Any) -> Desk:
+    return Desk(market=changes)
+
+
+NAN = float("nan")
+# (check, a desk where two verticals pass, a desk where they are refused)
 TABLE = [
-    ("order_quantity", Desk({"max_order_quantity": 2}), Desk({"max_order_quantity": 1})),
-    ("stale_feed", Desk(market={"feed_age": at(1, ZEROS, 60.0)}), Desk(market={"feed_age": at(1, ZEROS, 60.5)})),
-    ("stale_feed", Desk(market={"underlying_feed_age": 60.0}), Desk(market={"underlying_feed_age": 61.0})),
-    ("stale_feed", Desk(market={"feed_age": at(3, ZEROS, np.nan)}), Desk(market={"feed_age": at(2, ZEROS, np.nan)})),
-    ("stale_feed", Desk(), Desk(market={"underlying_feed_age": np.nan})),
-    ("stale_change", Desk(market={"change_age": at(2, AGES, 900)}), Desk(market={"change_age": at(2, AGES, 901)})),
-    ("stale_change", Desk(), Desk(market={"change_age": at(1, AGES, np.nan)})),
-    ("price_collar", Desk(), Desk(market={"ask": at(1, ASK, 5.39)})),
-    ("price_collar", Desk(market={"ask": at(2, ASK, np.nan)}), Desk(market={"ask": at(1, ASK, np.nan)})),
-    ("price_collar", Desk(market={"bid": at(1, BID, np.nan)}), Desk(market={"bid": at(2, BID, np.nan)})),
-    ("order_delta", Desk({"max_order_delta": 61.0}), Desk({"max_order_delta": 59.0})),
-    ("order_delta", Desk(), Desk(market={"delta": at(1, DELTA, np.nan)})),
-    ("order_gamma", Desk({"max_order_gamma": 4.1}), Desk({"max_order_gamma": 3.9})),
-    ("order_vega", Desk({"max_order_vega": 601.0}), Desk({"max_order_vega": 599.0})),
-    ("order_notional", Desk({"max_order_notional": Decimal(22_000)}), Desk({"max_order_notional": Decimal(21_999)})),
-    ("order_notional", Desk(), Desk(market={"spot": np.nan})),
-    ("order_loss", Desk({"max_order_loss": Decimal("705.20")}), Desk({"max_order_loss": Decimal("705.19")})),
-    ("portfolio_delta", Desk({"max_portfolio_delta": 61.0}), Desk({"max_portfolio_delta": 59.0})),
-    ("portfolio_gamma", Desk({"max_portfolio_gamma": 4.1}), Desk({"max_portfolio_gamma": 3.9})),
-    ("portfolio_vega", Desk({"max_portfolio_vega": 601.0}), Desk({"max_portfolio_vega": 599.0})),
-    ("portfolio_notional", Desk({"max_portfolio_notional": 22_000}), Desk({"max_portfolio_notional": 21_999})),
-    ("portfolio_loss", Desk({"max_portfolio_loss": Decimal("705.20")}), Desk({"max_portfolio_loss": Decimal("705.19")})),
-    ("order_rate", Desk({"max_orders_per_minute": 1}), Desk({"max_orders_per_minute": 0})),
-]  # fmt: skip
+    ("order_quantity", limits(max_order_quantity=2), limits(max_order_quantity=1)),
+    ("stale_feed", market(feed_age=at(1, ZEROS, 60.0)), market(feed_age=at(1, ZEROS, 60.5))),
+    ("stale_feed", market(underlying_feed_age=60.0), market(underlying_feed_age=61.0)),
+    ("stale_feed", market(feed_age=at(3, ZEROS, NAN)), market(feed_age=at(2, ZEROS, NAN))),
+    ("stale_feed", Desk(), market(underlying_feed_age=NAN)),
+    ("stale_change", market(change_age=at(2, AGES, 900)), market(change_age=at(2, AGES, 901))),
+    ("stale_change", Desk(), market(change_age=at(1, AGES, NAN))),
+    ("price_collar", market(ask=at(1, ASK, 5.40)), market(ask=at(1, ASK, 5.39))),
+    ("price_collar", market(ask=at(2, ASK, NAN)), market(ask=at(1, ASK, NAN))),
+    ("price_collar", market(bid=at(1, BID, NAN)), market(bid=at(2, BID, NAN))),
+    ("order_delta", limits(max_order_delta=61.0), limits(max_order_delta=59.0)),
+    ("order_delta", Desk(), market(delta=at(1, DELTA, NAN))),
+    ("order_gamma", limits(max_order_gamma=4.1), limits(max_order_gamma=3.9)),
+    ("order_vega", limits(max_order_vega=601.0), limits(max_order_vega=599.0)),
+    ("order_notional", limits(max_order_notional=22_000), limits(max_order_notional=21_999)),
+    ("order_notional", Desk(), market(spot=NAN)),
+    ("order_loss", limits(max_order_loss="705.20"), limits(max_order_loss="705.19")),
+    ("portfolio_delta", limits(max_portfolio_delta=61.0), limits(max_portfolio_delta=59.0)),
+    ("portfolio_gamma", limits(max_portfolio_gamma=4.1), limits(max_portfolio_gamma=3.9)),
+    ("portfolio_vega", limits(max_portfolio_vega=601.0), limits(max_portfolio_vega=599.0)),
+    ("portfolio_notional", limits(max_portfolio_notional=22_000), limits(max_portfolio_notional=21_999)),
+    ("portfolio_loss", limits(max_portfolio_loss="705.20"), limits(max_portfolio_loss="705.19")),
+    ("order_rate", limits(max_orders_per_minute=1), limits(max_orders_per_minute=0)),
+]
 
 
-@pytest.mark.parametrize(("check", "passing", "refusing"), TABLE, ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("check", "passing", "refusing"), TABLE, ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_each_check_passes_and_refuses(check: str, passing: Desk, refusing: Desk) -> None:
     wanted = vertical(quantity=2)
     accepted = passing.checker().check("c", wanted, 0)

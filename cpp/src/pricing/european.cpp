@@ -25,7 +25,7 @@ Greeks limit_greeks(const Discounted& at, const European& option, double volatil
     result.price = std::fmax(w * (at.spot - at.strike), 0.0);
     result.delta = w * growth * share;
     result.theta = w * share * (yield * at.spot - option.rate * at.strike);
-    result.rho = w * share * expiry * at.strike;
+    result.rho = w * share * at.strike * expiry;
     result.charm = w * share * yield * growth;
     if (moneyness == 0.0) {
         result.gamma = infinity;
@@ -110,7 +110,7 @@ Status greeks(Model model, const European& option, double volatility, Greeks& re
     result.vega = at.spot * density * root;
     result.theta = -at.spot * density * volatility / (2.0 * root) +
                    w * (yield * at.spot * cdf1 - option.rate * at.strike * cdf2);
-    result.rho = model == Model::black76 ? -expiry * value : w * expiry * at.strike * cdf2;
+    result.rho = model == Model::black76 ? -expiry * value : w * cdf2 * at.strike * expiry;
     result.vanna = -growth * (density * d2) / volatility;
     result.volga = result.vega * d1 * d2 / volatility;
     const double drift = density > 0.0 ? density * ((option.rate - yield) / s - d2 / (2.0 * expiry)) : 0.0;

@@ -96,16 +96,15 @@ double total_volatility(const Target& target, double guess) noexcept {
         const double factor =
             (1.0 + 0.5 * g.second * newton) / (1.0 + newton * (g.second + g.third * newton / 6.0));
         double next = s + newton * (factor > 0.1 && factor < 10.0 ? factor : 1.0);
-        if (!(next > low && next < high)) {
-            next = high == infinity ? 2.0 * s : (low == 0.0 ? 0.5 * s : std::sqrt(low) * std::sqrt(high));
-            if (!(next > low && next < high)) return s;
-            s = next;
-            continue;
-        }
         // Fourth order: a step of 1e-5 leaves an error of about 1e-20.
-        const bool done = std::fabs(next - s) <= 1e-5 * s;
+        if (std::fabs(newton) <= 1e-5 * s) return next;
+        // Far from the root, where a guess may lie, the slope says little: no step beyond a factor of 8.
+        next = std::fmin(std::fmax(next, 0.125 * s), 8.0 * s);
+        if (!(next > low && next < high)) {
+            next = std::sqrt(low) * std::sqrt(high);
+            if (!(next > low && next < high)) return s;
+        }
         s = next;
-        if (done) break;
     }
     return s;
 }

@@ -17,6 +17,8 @@ from optionsib._native import _core
 
 BID = 1
 ASK = -1
+# What became of a message; on anything but OK the book is unchanged.
+BookStatus = _core.BookStatus
 MAX_QUANTITY: int = _core.BOOK_MAX_QUANTITY
 MAX_PRICE: int = _core.BOOK_MAX_PRICE
 
@@ -39,18 +41,6 @@ TRADE_DTYPE: np.dtype[Any] = np.dtype(
     [("maker_id", "<i8"), ("taker_id", "<i8"), ("price", "<i8"), ("quantity", "<i8")]
 )
 IMMEDIATE_OR_CANCEL = 1
-
-
-class BookStatus(enum.IntEnum):
-    """What became of a message; on anything but ``OK`` the book is unchanged."""
-
-    OK = 0
-    UNKNOWN_ORDER = 1
-    DUPLICATE_ORDER = 2
-    BAD_QUANTITY = 3
-    BAD_PRICE = 4
-    BAD_SIDE = 5
-    BAD_ACTION = 6
 
 
 class Action(enum.IntEnum):
@@ -131,6 +121,3 @@ def checked_records(records: NDArray[np.void]) -> NDArray[np.void]:
     if records.ndim != 1:
         raise ValueError(f"records have {records.ndim} dimensions, expected 1")
     return np.ascontiguousarray(records)
-
-
-_core.set_book_statuses(tuple(BookStatus))

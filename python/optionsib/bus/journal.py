@@ -278,7 +278,10 @@ class Journal(JournalReader):
         """
         path = Path(path)
         payload = codec.encode({"schema_version": SCHEMA_VERSION, **genesis})
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JournalError(f"cannot create a journal in {path.parent}: {error.strerror}") from error
         lock = _take_lock(path)
         connection: sqlite3.Connection | None = None
         try:
@@ -527,7 +530,11 @@ def _require_genesis(path: Path, connection: sqlite3.Connection, expected: Mappi
 
 def _take_lock(path: Path) -> int:
     """Take the writer's lock; the kernel releases it when the process dies."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    beside = path.with_name(path.name + ".lock")
+    try:
+        lock = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise JournalError(f"cannot write {beside}: {error.strerror}; {path} is unchanged") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

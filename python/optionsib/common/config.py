@@ -137,7 +137,7 @@ class ModelConfig(Section):
     path: str = ""
     allow_unproven: bool = False
     vote_valid_seconds: float = Field(default=120.0, gt=0)
-    accept_probability: float = Field(default=0.5, ge=0, le=1)
+    accept_probability: float = Field(default=0.6, ge=0, le=1)
 
 
 class TrainingConfig(Section):
@@ -162,9 +162,9 @@ class TrainingConfig(Section):
 class StrategyConfig(Section):
     """Vertical spreads on smile residuals. Prices in currency per share."""
 
-    minimum_edge: Decimal = Field(default=Decimal("0.00"), ge=0, description="fair value less limit")
+    minimum_edge: Decimal = Field(default=Decimal("0.005"), ge=0, description="fair value less limit")
     minimum_mispricing: Decimal = Field(
-        default=Decimal("0.01"), ge=0, description="fair value less mid: how cheap a spread must be quoted"
+        default=Decimal("0.005"), ge=0, description="fair value less mid: how cheap a spread must be quoted"
     )
     maximum_limit_distance: Decimal = Field(
         default=Decimal("0.10"), gt=0, description="how far below the mid a limit may rest"
@@ -172,9 +172,9 @@ class StrategyConfig(Section):
     minimum_leg_bid: Decimal = Field(
         default=Decimal("0.10"), gt=0, description="below it a leg may not be sold again"
     )
-    minimum_leg_delta: float = Field(default=0.15, ge=0, lt=0.5, description="wings are left alone")
+    minimum_leg_delta: float = Field(default=0.10, ge=0, lt=0.5, description="wings are left alone")
     reprice_tolerance: Decimal = Field(
-        default=Decimal("0.03"), ge=0, description="a limit nearer than this to where it should be stays"
+        default=Decimal("0.04"), ge=0, description="a limit nearer than this to where it should be stays"
     )
     cancel_after_minutes: int = Field(default=30, ge=1)
     hold_minutes: int = Field(default=60, ge=1)
@@ -185,9 +185,9 @@ class StrategyConfig(Section):
         default=dt.time(15, 30), description="New York time; from then on closing orders cross"
     )
     maximum_width: Decimal = Field(default=Decimal("5.00"), gt=0)
-    maximum_leg_spread: Decimal = Field(default=Decimal("0.50"), gt=0)
-    maximum_open_trades: int = Field(default=6, ge=0)
-    candidates_per_step: int = Field(default=3, ge=1)
+    maximum_leg_spread: Decimal = Field(default=Decimal("0.20"), gt=0)
+    maximum_open_trades: int = Field(default=8, ge=0)
+    candidates_per_step: int = Field(default=6, ge=1)
     quantity: int = Field(default=1, ge=1)
 
     @field_validator("flat_at", "no_new_before", "no_new_after", "cross_at", mode="before")

@@ -85,6 +85,10 @@ class SettlementLedger(Protocol):
     handed to the journal (durable) before it is sent to the chain.
     """
 
+    def fund(self) -> None:
+        """Set the accounts up and make the deposits; nothing happens where that is done."""
+        ...
+
     def reserve(self, order_ref: str, amount: int) -> str | None:
         """Raise what is set aside for an order to ``amount``; nothing moves if it is that high already.
 

@@ -134,9 +134,8 @@ class FeatureEngine:
         # its delta is then the one in shares when dividends are known amounts.
         spot, years, rate = market.prepaid[row], market.years[row], market.rate[row]
         kind, strike = snapshot.kind, snapshot.strike
-        implied = np.asarray(
-            implied_volatility(market.mid, kind, spot, strike, years, rate).volatility, dtype=np.float64
-        )
+        implied = implied_volatility(market.mid, kind, spot, strike, years, rate).volatility
+        implied = np.where(implied > 0.0, implied, np.nan)  # 0: at intrinsic value, which tells nothing
         x = np.log(strike / market.forward[row]) / np.sqrt(years)
         grid_x = np.log(grid.strike / market.forward[:, None]) / np.sqrt(market.years)[:, None]
         side = np.where(grid_x >= 0.0, grid.call, grid.put)
@@ -151,11 +150,11 @@ class FeatureEngine:
             log_moneyness=x,
             implied=implied,
             fitted=volatility,
-            fair=np.asarray(price(kind, spot, strike, years, rate, volatility), dtype=np.float64),
-            delta=np.asarray(sensitivities.delta, dtype=np.float64),
-            gamma=np.asarray(sensitivities.gamma, dtype=np.float64),
-            vega=np.asarray(sensitivities.vega, dtype=np.float64),
-            theta=np.asarray(sensitivities.theta, dtype=np.float64),
+            fair=price(kind, spot, strike, years, rate, volatility),
+            delta=sensitivities.delta,
+            gamma=sensitivities.gamma,
+            vega=sensitivities.vega,
+            theta=sensitivities.theta,
             fit=fit,
         )
 

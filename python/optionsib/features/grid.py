@@ -42,14 +42,16 @@ class ChainGrid:
         Raises
         ------
         ValueError
-            If a contract is no option, or two share expiry, strike and right.
+            If there are none, one is no option, or two share expiry, strike and right.
         """
+        if not contracts:
+            raise ValueError("a chain without contracts: expected at least one option")
         for contract in contracts:
             if contract.kind == 0:
                 raise ValueError(f"contract {contract.con_id} ({contract.local_symbol}) is no option")
         expiries = sorted({contract.expiry_ns for contract in contracts})
         strikes = [sorted({c.strike for c in contracts if c.expiry_ns == expiry}) for expiry in expiries]
-        n, m, p = len(contracts), len(expiries), max((len(row) for row in strikes), default=0)
+        n, m, p = len(contracts), len(expiries), max(len(row) for row in strikes)
         strike = np.full((m, p), np.nan)
         for i, row in enumerate(strikes):
             strike[i, : len(row)] = np.array(row, dtype=np.float64) / PRICE_SCALE

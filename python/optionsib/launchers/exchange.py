@@ -147,6 +147,8 @@ def exchange_process(settings: ExchangeSettings, log: Path) -> Iterator[RunningE
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _await_first_line(process: subprocess.Popen[str], log: Path) -> RunningExchange:

@@ -179,8 +179,6 @@ async def _trade(
             clock=clock,
             record=lambda transaction: _write_down(journal, transaction),
         )
-        if not resumed:
-            ledger.fund()
         fee = FeeTable(config.fees, trading_day).total(1)
         fees = {contract.con_id: fee for contract in (chain.underlying, *chain.options)}
         trader = QuantumTrader(

@@ -13,6 +13,7 @@ import msgspec
 from optionsib.common.errors import ModelError
 
 NO_PROOF = "none: one day is no proof of skill"
+NO_PROOF_SIMULATED = "none: simulated days are no proof of skill"
 
 
 class DataSource(msgspec.Struct, frozen=True, kw_only=True):

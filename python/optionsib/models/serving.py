@@ -12,6 +12,7 @@ from optionsib.common.errors import MissingExtraError, ModelError
 from optionsib.features import FEATURE_NAMES, FEATURES_VERSION
 from optionsib.models.card import ModelCard, card_path, digest, read_card
 
+BUNDLED_MODEL = Path(__file__).parent / "artefacts" / "simulated.onnx"  # trained on simulated days
 PROBABILITIES = "probabilities"  # name of the output that holds P(label = 0), P(label = 1)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,15 @@ from optionsib.common.errors import MissingExtraError, ModelError
 from optionsib.common.ports import QuoteTape
 from optionsib.data.rates import RateCurve
 from optionsib.features import FEATURE_NAMES, FEATURES_VERSION, FeatureEngine, run_tape
-from optionsib.models.card import NO_PROOF, DataSource, Metrics, ModelCard, digest, write_model
+from optionsib.models.card import (
+    NO_PROOF,
+    NO_PROOF_SIMULATED,
+    DataSource,
+    Metrics,
+    ModelCard,
+    digest,
+    write_model,
+)
 from optionsib.models.dataset import LABEL, LabelledRows, join, label_rows, split_purged
 from optionsib.models.export import TOLERANCE, largest_difference, to_onnx
 from optionsib.models.metrics import score
@@ -110,7 +119,7 @@ def train(
         seed=seed,
         parameters=_parameters(config),
         libraries={name: version(name) for name in _LIBRARIES},
-        proof=NO_PROOF,
+        proof=NO_PROOF_SIMULATED if any(day.simulated for day in days) else NO_PROOF,
     )
     write_model(out, content, card)
     return card
@@ -222,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args(arguments)
     card = train_command(options.tape, options.date, options.seed, options.out)
-    parser.exit(0, card.encode().decode())
+    sys.stdout.write(card.encode().decode())
     return 0
 
 

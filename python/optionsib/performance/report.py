@@ -324,16 +324,21 @@ def _decision_row(decision: DecisionRecord, contracts: Mapping[int, Contract]) -
         "order": f"{order.quantity} × {describe_legs(order.legs, contracts)}" if order else "",
         "limit": order.limit_price / PRICE_SCALE if order else None,
         "outcome": outcome.layer if isinstance(outcome, Refusal) else "approved",
-        "model": _vote(model and model.accepts, f"{model.score:.3f} {model.reason}" if model else ""),
-        "strategy": _vote(strategy and strategy.accepts, strategy.reason if strategy else ""),
-        "risk": _vote(risk and risk.accepts, _risk_text(decision)),
+        "model": _vote(model.accepts if model else None, _model_text(decision)),
+        "strategy": _vote(strategy.accepts if strategy else None, strategy.reason if strategy else ""),
+        "risk": _vote(risk.accepts if risk else None, _risk_text(decision)),
         "reason": outcome.reason if isinstance(outcome, Refusal) else _approval(outcome),
     }
 
 
 def _vote(accepts: bool | None, text: str) -> list[Json]:
-    """A vote as ``[1 | 0 | null, text]``; null = this layer was not asked."""
+    """Return a vote as ``[1 | 0 | None, text]``; None = this layer was not asked."""
     return [None if accepts is None else int(accepts), text.strip()]
+
+
+def _model_text(decision: DecisionRecord) -> str:
+    signal = decision.signal
+    return "" if signal is None else f"score {signal.score:.3f}  {signal.reason}"
 
 
 def _risk_text(decision: DecisionRecord) -> str:

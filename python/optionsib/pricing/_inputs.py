@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +81,34 @@ def _spelled_kinds(array: NDArray[Any]) -> NDArray[np.int8]:
     return result
 
 
-def broadcast_shape(arrays: dict[str, NDArray[Any]]) -> tuple[int, ...]:
+class OptionArrays(NamedTuple):
+    """What describes the options of one call, in the order of the arguments."""
+
+    kind: NDArray[np.int8]
+    spot: NDArray[np.float64]
+    strike: NDArray[np.float64]
+    time_to_expiry: NDArray[np.float64]
+    rate: NDArray[np.float64]
+    dividend_yield: NDArray[np.float64]
+
+
+def option_arrays(
+    kind: Any, spot: Any, strike: Any, time_to_expiry: Any, rate: Any, dividend_yield: Any
+) -> OptionArrays:
+    """Return the arguments as arrays; see `kinds` and `numbers`."""
+    return OptionArrays(
+        kinds(kind),
+        numbers(spot, "spot"),
+        numbers(strike, "strike"),
+        numbers(time_to_expiry, "time_to_expiry"),
+        numbers(rate, "rate"),
+        numbers(dividend_yield, "dividend_yield"),
+    )
+
+
+def broadcast_shape(options: OptionArrays, **others: NDArray[Any]) -> tuple[int, ...]:
     """Return the common shape, or raise a `ValueError` that lists every shape by name."""
+    arrays: dict[str, NDArray[Any]] = {**options._asdict(), **others}
     try:
         return np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
@@ -111,7 +137,7 @@ def checked_output(
         raise ValueError(f"{name} is read-only")
     for other in others:
         try:
-            overlaps = np.shares_memory(out, other, max_work=_MOST_OVERLAP_WORK)
+            overlaps = np.shares_memory(out, other, max_work=_MOST_OVERLAP_WORK)  # type: ignore[arg-type]
         except np.exceptions.TooHardError:
             overlaps = True
         if overlaps:

@@ -17,9 +17,9 @@ from optionsib._native import _core, _scalar
 from optionsib.pricing._inputs import (
     broadcast_shape,
     checked_output,
-    kinds,
     model_number,
     numbers,
+    option_arrays,
     thread_count,
 )
 from optionsib.pricing.results import Greeks, ImpliedVolatility, Status
@@ -117,7 +117,7 @@ def price(
     >>> round(price("call", 42.0, 40.0, 0.5, 0.10, 0.20), 2)
     4.76
     >>> price("put", 42.0, [40.0, 45.0], 0.5, 0.10, 0.20).round(2)
-    array([0.81, 2.8 ])
+    array([0.81, 2.81])
     """
     number = model_number(model, dividend_yield)
     if out is None and status is None:
@@ -125,19 +125,30 @@ def price(
         if value is not None:
             return value
     count = thread_count(threads)
-    inputs = _inputs(kind, spot, strike, time_to_expiry, rate, dividend_yield)
-    inputs["volatility"] = numbers(volatility, "volatility")
-    shape = broadcast_shape(inputs)
+    o = option_arrays(kind, spot, strike, time_to_expiry, rate, dividend_yield)
+    vol = numbers(volatility, "volatility")
+    shape = broadcast_shape(o, volatility=vol)
     if shape == () and out is None and status is None:
-        return _scalar.price(number, *_items(inputs))
-    arrays = list(inputs.values())
-    if out is None:
-        out = np.empty(shape)
-    else:
-        out = checked_output(out, np.float64, shape, "out", arrays)
-    codes = _status_output(status, shape, [*arrays, out])
-    _core.price(number, *_ordered(inputs), out, codes, count)
-    return out
+        k, s, x, t, r, q = (array.item() for array in o)
+        return price(k, s, x, t, r, vol.item(), q, model=model)
+    result = np.empty(shape) if out is None else checked_output(out, np.float64, shape, "out", [*o, vol])
+    codes = None
+    if status is not None:
+        codes = checked_output(status, np.int8, shape, "status", [*o, vol, result])
+    _core.price(
+        number,
+        o.kind,
+        o.spot,
+        o.strike,
+        o.time_to_expiry,
+        o.rate,
+        vol,
+        o.dividend_yield,
+        result,
+        codes,
+        count,
+    )
+    return result
 
 
 @overload
@@ -216,15 +227,27 @@ def greeks(
         if values is not None:
             return Greeks._make(values)
     count = thread_count(threads)
-    inputs = _inputs(kind, spot, strike, time_to_expiry, rate, dividend_yield)
-    inputs["volatility"] = numbers(volatility, "volatility")
-    shape = broadcast_shape(inputs)
+    o = option_arrays(kind, spot, strike, time_to_expiry, rate, dividend_yield)
+    vol = numbers(volatility, "volatility")
+    shape = broadcast_shape(o, volatility=vol)
     if shape == () and status is None:
-        kind, spot, strike, time_to_expiry, rate, volatility, dividend_yield = _items(inputs)
-        return greeks(kind, spot, strike, time_to_expiry, rate, volatility, dividend_yield, model=model)
+        k, s, x, t, r, q = (array.item() for array in o)
+        return greeks(k, s, x, t, r, vol.item(), q, model=model)
     columns = [np.empty(shape) for _ in Greeks._fields]
-    codes = _status_output(status, shape, list(inputs.values()))
-    _core.greeks(number, *_ordered(inputs), columns, codes, count)
+    codes = None if status is None else checked_output(status, np.int8, shape, "status", [*o, vol])
+    _core.greeks(
+        number,
+        o.kind,
+        o.spot,
+        o.strike,
+        o.time_to_expiry,
+        o.rate,
+        vol,
+        o.dividend_yield,
+        columns,
+        codes,
+        count,
+    )
     return Greeks(*columns)
 
 
@@ -307,46 +330,28 @@ def implied_volatility(
     if value is not None:
         return ImpliedVolatility(value[0], _STATUSES[value[1]])
     count = thread_count(threads)
-    inputs = _inputs(kind, spot, strike, time_to_expiry, rate, dividend_yield)
-    inputs["price"] = numbers(price, "price")
-    if guess is not None:
-        inputs["guess"] = numbers(guess, "guess")
-    shape = broadcast_shape(inputs)
-    start = inputs.pop("guess", None)
-    quotes = inputs.pop("price")
+    o = option_arrays(kind, spot, strike, time_to_expiry, rate, dividend_yield)
+    quotes = numbers(price, "price")
+    start = None if guess is None else numbers(guess, "guess")
+    shape = broadcast_shape(o, price=quotes, **({} if start is None else {"guess": start}))
     if shape == ():
-        scalars: list[Any] = [array.item() for array in (quotes, *inputs.values())]
-        first = None if start is None else start.item()
-        return implied_volatility(*scalars, model=model, guess=first)
+        first_guess = None if start is None else start.item()
+        return implied_volatility(
+            quotes.item(), *(array.item() for array in o), model=model, guess=first_guess
+        )
     volatility, codes = np.empty(shape), np.empty(shape, dtype=np.int8)
-    _core.implied_volatility(number, quotes, *inputs.values(), start, volatility, codes, count)
+    _core.implied_volatility(
+        number,
+        quotes,
+        o.kind,
+        o.spot,
+        o.strike,
+        o.time_to_expiry,
+        o.rate,
+        o.dividend_yield,
+        start,
+        volatility,
+        codes,
+        count,
+    )
     return ImpliedVolatility(volatility, codes)
-
-
-def _inputs(
-    kind: Any, spot: Any, strike: Any, time_to_expiry: Any, rate: Any, dividend_yield: Any
-) -> dict[str, NDArray[Any]]:
-    return {
-        "kind": kinds(kind),
-        "spot": numbers(spot, "spot"),
-        "strike": numbers(strike, "strike"),
-        "time_to_expiry": numbers(time_to_expiry, "time_to_expiry"),
-        "rate": numbers(rate, "rate"),
-        "dividend_yield": numbers(dividend_yield, "dividend_yield"),
-    }
-
-
-def _ordered(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """Return the arrays in the order of the arguments: the volatility before the dividend yield."""
-    *others, dividend_yield, volatility = inputs.values()
-    return [*others, volatility, dividend_yield]
-
-
-def _items(inputs: dict[str, NDArray[Any]]) -> list[Any]:
-    return [array.item() for array in _ordered(inputs)]
-
-
-def _status_output(
-    status: NDArray[np.int8] | None, shape: tuple[int, ...], others: list[NDArray[Any]]
-) -> NDArray[np.int8] | None:
-    return None if status is None else checked_output(status, np.int8, shape, "status", others)

@@ -5,10 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-Value = TypeVar("Value", float, NDArray[np.float64])
+Value = TypeVar("Value")
 
 
 class Status(IntEnum):

@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from optionsib._native import _core
 from optionsib.common.config import LimitsConfig
@@ -159,9 +159,7 @@ class LimitChecker:
         If a contract is an index or repeated, has no fee, or a limit is negative or not finite.
     """
 
-    def __init__(
-        self, limits: LimitsConfig, contracts: Sequence[Contract], fees: Mapping[int, int]
-    ) -> None:
+    def __init__(self, limits: LimitsConfig, contracts: Sequence[Contract], fees: Mapping[int, int]) -> None:
         self._contracts = {contract.con_id: contract for contract in contracts}
         if len(self._contracts) != len(contracts):
             raise ValueError("contracts repeat a con_id")
@@ -215,10 +213,19 @@ class LimitChecker:
         ValueError
             If the shapes differ or a ``con_id`` is unknown; nothing is changed.
         """
-        columns = (bid, ask, delta, gamma, vega, feed_age, change_age)
+
+        def column(values: ArrayLike) -> NDArray[np.float64]:
+            return np.asarray(values, dtype=np.float64)
+
         self._native.update_market(
             np.asarray(con_ids, dtype=np.int64),
-            *(np.asarray(column, dtype=np.float64) for column in columns),
+            column(bid),
+            column(ask),
+            column(delta),
+            column(gamma),
+            column(vega),
+            column(feed_age),
+            column(change_age),
             spot,
             underlying_feed_age,
         )
@@ -258,8 +265,17 @@ class LimitChecker:
 
     def exposure(self) -> Exposure:
         """Return portfolio totals, working orders included where the field says so."""
-        *totals, worst_loss = self._native.exposure()
-        return Exposure(*totals, None if worst_loss == UNBOUNDED_LOSS else worst_loss)
+        delta, gamma, vega, worst_delta, worst_gamma, worst_vega, notional, loss = self._native.exposure()
+        return Exposure(
+            delta=delta,
+            gamma=gamma,
+            vega=vega,
+            worst_delta=worst_delta,
+            worst_gamma=worst_gamma,
+            worst_vega=worst_vega,
+            notional=notional,
+            worst_loss=None if loss == UNBOUNDED_LOSS else loss,
+        )
 
     # --- orders --------------------------------------------------------------------------------
 
@@ -291,7 +307,9 @@ class LimitChecker:
                 reason=reason,
                 max_loss=max_loss,
             )
-        return self._refusal(candidate_id, order, reduces_risk, check, finding, value, limit, max_loss, con_id)
+        return self._refusal(
+            candidate_id, order, reduces_risk, check, finding, value, limit, max_loss, con_id
+        )
 
     def on_order_working(self, order: Order, now_ns: int | None = None) -> None:
         """Book an order that is being sent; it counts in the rate window once.

@@ -174,7 +174,9 @@ class VerticalResidualStrategy:
             return f"edge {edge:.3f} is below the minimum {self._minimum_edge:.3f}"
         mispricing = quote.fair_value - quote.mid
         if mispricing < float(config.minimum_mispricing) - 1e-9:
-            return f"quoted only {mispricing:.3f} below fair value, the minimum is {config.minimum_mispricing}"
+            return (
+                f"quoted only {mispricing:.3f} below fair value, the minimum is {config.minimum_mispricing}"
+            )
         distance = quote.mid - limit
         if distance > float(config.maximum_limit_distance) + 1e-9:
             return f"limit {limit:.2f} rests {distance:.3f} below the mid {quote.mid:.3f}: a fill is hopeless"

@@ -181,6 +181,8 @@ class QuantumTrader:
         now = self._clock.now_ns()
         if resumed:
             self._recover()
+        else:
+            self._ledger.fund()
         started = SessionStarted(
             at_ns=now,
             resumed=resumed,
@@ -522,6 +524,7 @@ class QuantumTrader:
     def _recover(self) -> None:
         events = [event for _, _, event in self._journal.events()]
         self._ledger.replay([event for event in events if isinstance(event, VaultTransaction)])
+        self._ledger.fund()  # a crash may have come between the steps of the set-up
         decisions = [event for event in events if isinstance(event, DecisionRecord)]
         self._ids.last = SequentialIds.after(d.candidate_id for d in decisions).last
         self.desk.replay(events)

@@ -13,8 +13,10 @@ sent before an answer has been applied when the answer arrives.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import struct
+from collections import deque
 from typing import Protocol
 
 from ib_async import IB, Execution, OptionComputation
@@ -31,6 +33,7 @@ from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.pacing import PacedSender, TokenBucket
 
 _COMMISSION_MESSAGE = 59
+_MODEL_TICKS = frozenset({13, 83})  # live, delayed; bid, ask and last are not used
 _QUOTE_TIMES = frozenset({45, 88})  # live, delayed
 
 
@@ -49,7 +52,7 @@ class Callbacks(Protocol):
         """Hear that the feed stamped the quote anew."""
         ...
 
-    def on_computation(self, request_id: int, tick_type: int, computation: OptionComputation) -> None:
+    def on_computation(self, request_id: int, computation: OptionComputation) -> None:
         """Take the broker's option model values, sentinels included."""
         ...
 
@@ -105,6 +108,33 @@ class TwsWrapper(Wrapper):
         self.callbacks = callbacks
         super().__init__(ib)
 
+    def reset(self) -> None:
+        super().reset()
+        self._expected: dict[str, deque[asyncio.Future[int]]] = {"time": deque(), "id": deque()}
+
+    def connectionClosed(self) -> None:
+        for futures in self._expected.values():
+            for future in futures:
+                if not future.done():
+                    future.set_exception(ConnectionError("Socket disconnect"))
+        super().connectionClosed()
+
+    def expect(self, kind: str) -> asyncio.Future[int]:
+        """Return the future of the next answer of a kind that carries no request id.
+
+        Answers go to the askers in turn, also past one who has stopped waiting: an old answer must
+        not end a new question.
+        """
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._expected[kind].append(future)
+        return future
+
+    def _answer(self, kind: str, value: int) -> None:
+        if self._expected[kind]:
+            future = self._expected[kind].popleft()
+            if not future.done():
+                future.set_result(value)
+
     # A late answer to a request that was given up finds no list to append to; that is no error.
     def _collect(self, key: object, item: object) -> None:
         results = self._results.get(key)
@@ -118,10 +148,10 @@ class TwsWrapper(Wrapper):
         pass
 
     def currentTime(self, time: int) -> None:
-        self._endReq("currentTime", time)
+        self._answer("time", time)
 
     def nextValidId(self, reqId: int) -> None:
-        self._endReq("nextValidId", reqId)
+        self._answer("id", reqId)
 
     def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
         self.callbacks.on_price(reqId, tickType, price, size)
@@ -150,15 +180,17 @@ class TwsWrapper(Wrapper):
         theta: float,
         undPrice: float,
     ) -> None:
+        if tickType not in _MODEL_TICKS:
+            return
         values = (impliedVol, delta, optPrice, pvDividend, gamma, vega, theta, undPrice)
-        self.callbacks.on_computation(reqId, tickType, OptionComputation(tickAttrib, *values))
+        self.callbacks.on_computation(reqId, OptionComputation(tickAttrib, *values))
 
     def openOrder(self, orderId: int, contract: IBContract, order: IBOrder, orderState: OrderState) -> None:
         if order.whatIf:
             super().openOrder(orderId, contract, order, orderState)
             return
         self.callbacks.on_open_order(contract, order, orderState)
-        self._collect("openOrders", order)
+        self._collect("openOrders", (order, orderState))
         self.ib.client.updateReqId(orderId + 1)
 
     def orderStatus(

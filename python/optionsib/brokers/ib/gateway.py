@@ -8,15 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Literal
 
-import msgspec
-from ib_async import Contract as IBContract
-from ib_async import Execution as IBExecution
-from ib_async import OptionComputation
-from ib_async import Order as IBOrder
-from ib_async.order import OrderState
-
 from optionsib.brokers.api import BrokerState, OptionChain
-from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.chain import ChainLoader
 from optionsib.brokers.ib.conversions import (
     BrokerComputation,
@@ -29,18 +21,16 @@ from optionsib.brokers.ib.conversions import (
     ticket_for,
     whole_quantity,
 )
-from optionsib.brokers.ib.lines import MarketDataLines
-from optionsib.brokers.ib.orders import OrderTracker, TrackedOrder
+from optionsib.brokers.ib.inbox import Inbox
+from optionsib.brokers.ib.orders import TrackedOrder, is_open, reference
 from optionsib.brokers.ib.pacing import TokenBucket
-from optionsib.brokers.ib.quotes import QuoteBoard
 from optionsib.brokers.ib.session import CASH_TAG, RequestRefusedError, TwsSession
+from optionsib.brokers.ib.steps import StepTimer
 from optionsib.common.config import GatewayConfig
 from optionsib.common.errors import BrokerError
-from optionsib.common.events import BrokerEvent, BrokerNotice, OrderUpdate, Quote
+from optionsib.common.events import BrokerEvent, OrderUpdate, Quote
 from optionsib.common.ports import Clock
 from optionsib.common.types import SECOND_NS, Contract, Order
-
-_MODEL_TICKS = frozenset({13, 83})
 
 
 class IBGateway:
@@ -80,36 +70,35 @@ class IBGateway:
         messages_per_second: int | None = None,
         confirm_seconds: float = 5.0,
     ) -> None:
-        if step_seconds <= 0:
-            raise ValueError(f"step_seconds is {step_seconds}, expected a positive number")
         self._config = config
         self._clock = clock
         self._pace = pace
-        self._step_seconds = step_seconds
         self._wanted_account = account
-        self._broker_time = broker_time or pace == "lockstep"
         self._rate = messages_per_second or config.messages_per_second
         self._confirm_seconds = min(confirm_seconds, config.request_timeout_seconds)
         self._random = random.Random(config.client_id)  # noqa: S311 - spreads reconnects, no secret
         self._session: TwsSession | None = None
         self._down_because = "connect() was not called"
         self._lost = asyncio.Event()
-        self._answered = asyncio.Event()
-        self._client_id_in_use = False
-        self._link_lost = False
-        self._resubscribe = False
-        self._reconcile = False
-        self._in_step = False
-        self._events: list[BrokerEvent] = []
-        self._time_ns: int | None = None
-        self._next_step_at: float | None = None
-        self._session_close_ns: int | None = None
-        self._highest_order_id = 0
         self._contracts: dict[int, Contract] = {}
-        self._quotes = QuoteBoard()
-        self._lines = MarketDataLines(config.market_data_lines)
         self._chains = ChainLoader(config.request_timeout_seconds)
-        self._orders = OrderTracker(self._emit, self._stamp, config.client_id)
+        broker_time = broker_time or pace == "lockstep"
+        self._steps = StepTimer(
+            clock,
+            pace=pace,
+            step_seconds=step_seconds,
+            broker_time=broker_time,
+            patience_seconds=config.request_timeout_seconds,
+        )
+        self._inbox = Inbox(
+            clock,
+            client_id=config.client_id,
+            market_data_lines=config.market_data_lines,
+            stamps_late=broker_time,
+            on_lost=self._connection_lost,
+        )
+        self._orders = self._inbox.orders
+        self._lines = self._inbox.lines
 
     # --- connection ----------------------------------------------------------------------------------
 
@@ -144,29 +133,26 @@ class IBGateway:
         if self._session is not None:
             raise BrokerError("already connected; disconnect() first")
         config = self._config
-        self._client_id_in_use = False
-        self._link_lost = self._resubscribe = self._reconcile = False
+        self._inbox.new_session()
         self._lost.clear()
-        session = TwsSession(self, TokenBucket(self._rate, self._clock.monotonic))
-        self._orders.new_session()
+        session = TwsSession(self._inbox, TokenBucket(self._rate, self._clock.monotonic))
         try:
             await session.open(config.host, config.port, config.client_id, config.request_timeout_seconds)
             self._orders.account = self._choose_account(session.accounts)
-            session.client.updateReqId(self._highest_order_id + 1)
+            session.client.updateReqId(self._inbox.highest_order_id + 1)
             state = await self._ask_state(session)
             if self._lost.is_set():
                 raise BrokerError(self._down_because)
         except BaseException as error:
             self._down_because = f"the last connection attempt failed: {error}"
             await session.close()
-            if self._client_id_in_use:
+            if self._inbox.client_id_in_use:
                 raise BrokerError(
                     f"client id {config.client_id} is in use at {config.host}:{config.port}: stop the other "
                     "program, wait until its session has expired, or configure another client id"
                 ) from error
             raise
         self._session = session
-        self._lines.forget_requests()
         self._open_lines(session)
         return state
 
@@ -219,11 +205,10 @@ class IBGateway:
             If the symbol is unknown or ambiguous, or an answer is missing or unusable.
         """
         session = self._require()
-        now = self._time_ns or 0 if self._broker_time else self._clock.now_ns()
-        chain = await self._chains.load(session, symbol, now)
+        chain = await self._chains.load(session, symbol, self._steps.known_time_ns())
         for contract in (chain.underlying, *chain.options):
             self._contracts[contract.con_id] = contract
-        self._session_close_ns = chain.session_close_ns
+        self._steps.session_close_ns = chain.session_close_ns
         return chain
 
     async def subscribe(self, contracts: Sequence[Contract]) -> None:
@@ -261,17 +246,16 @@ class IBGateway:
 
     def broker_computation(self, con_id: int) -> BrokerComputation | None:
         """Return the broker's own model values of an option, None where it sent none."""
-        return self._quotes.computations.get(con_id)
+        raw = self._inbox.computations.get(con_id)
+        return None if raw is None else computation_from_wire(raw)
 
     def take_quotes(self) -> list[Quote]:
         """Return the contracts whose quote changed or was confirmed since the last call."""
-        return self._quotes.take()
+        return self._inbox.quotes.take()
 
     def take_events(self) -> list[BrokerEvent]:
         """Return order, execution, commission events and notices since the last call."""
-        events = list(self._events)
-        self._events.clear()
-        return events
+        return self._inbox.take_events()
 
     # --- time ----------------------------------------------------------------------------------------
 
@@ -289,12 +273,13 @@ class IBGateway:
         """
         async with self._closed_on_failure():
             await self._recover(self._require())
-            self._in_step = True
+            self._inbox.in_step = True
             try:
-                time_ns = await (self._lockstep() if self._pace == "lockstep" else self._real_step())
+                time_ns = await self._steps.wait(self._ask_time, self._lost)
+                self._inbox.stamp_arrivals(self._clock.now_ns() if time_ns is None else time_ns)
             finally:
-                self._in_step = False
-                self._stamp_arrivals(self._clock.now_ns())
+                self._inbox.in_step = False
+                self._inbox.stamp_arrivals(self._clock.now_ns())
         return time_ns
 
     async def settle(self) -> None:
@@ -380,95 +365,6 @@ class IBGateway:
         session.client.reqGlobalCancel()
         await session.client.orders_sent()
 
-    # --- callbacks of the session ----------------------------------------------------------------------
-
-    def on_price(self, request_id: int, tick_type: int, price: float, size: float) -> None:
-        """Take a price tick; ticks of a cancelled subscription are dropped."""
-        con_id = self._lines.contract_of(request_id)
-        if con_id is not None:
-            self._quotes.price(con_id, tick_type, price, size, self._stamp())
-
-    def on_size(self, request_id: int, tick_type: int, size: float) -> None:
-        """Take a size tick."""
-        con_id = self._lines.contract_of(request_id)
-        if con_id is not None:
-            self._quotes.size(con_id, tick_type, size, self._stamp())
-
-    def on_quote_time(self, request_id: int) -> None:
-        """Take the feed's word that a quote stands."""
-        con_id = self._lines.contract_of(request_id)
-        if con_id is not None:
-            self._quotes.confirm(con_id, self._stamp())
-
-    def on_computation(self, request_id: int, tick_type: int, computation: OptionComputation) -> None:
-        """Keep the broker's model values."""
-        con_id = self._lines.contract_of(request_id)
-        if con_id is not None and tick_type in _MODEL_TICKS:
-            self._quotes.computations[con_id] = computation_from_wire(computation)
-
-    def on_open_order(self, contract: IBContract, order: IBOrder, state: OrderState) -> None:
-        """Take an order as the broker works it."""
-        if order.clientId == self._config.client_id:
-            self._highest_order_id = max(self._highest_order_id, order.orderId)
-        self._orders.on_open_order(contract, order, state)
-        self._answered.set()
-
-    def on_order_status(self, order_id: int, client_id: int, perm_id: int, status: str) -> None:
-        """Take an order's status."""
-        self._orders.on_order_status(order_id, client_id, perm_id, status)
-        self._answered.set()
-
-    def on_completed_order(self, order: IBOrder, state: OrderState) -> None:
-        """Take an order that has ended."""
-        self._orders.on_completed_order(order, state)
-
-    def on_execution(self, contract: IBContract, execution: IBExecution) -> None:
-        """Take an execution."""
-        if execution.clientId == self._config.client_id:
-            self._highest_order_id = max(self._highest_order_id, execution.orderId)
-        self._orders.on_execution(contract, execution)
-        self._answered.set()
-
-    def on_commission(self, execution_id: str, amount: float | None, currency: str) -> None:
-        """Take a commission."""
-        self._orders.on_commission(execution_id, amount, currency)
-
-    def on_error(self, request_id: int, code: int, message: str, *, is_request: bool) -> None:
-        """Give an error to the order, the subscription or the connection that it is about."""
-        if self._orders.on_error(request_id, code, message):
-            self._answered.set()
-            return
-        if is_request and not codes.is_information(code):
-            return  # raised where the request was made
-        con_id = self._lines.contract_of(request_id)
-        if con_id is not None:
-            message = f"{message} (contract {con_id})"
-            if code in codes.DATA_REFUSALS:
-                self._lines.refuse(request_id)
-                if code == codes.TOO_MANY_LINES:
-                    self._lines.lower_budget()
-        elif code == codes.CLIENT_ID_IN_USE:
-            self._client_id_in_use = True
-        elif code == codes.LINK_LOST:
-            self._link_lost = True
-        elif code in (codes.LINK_BACK_DATA_LOST, codes.LINK_BACK_DATA_KEPT):
-            self._link_lost = False
-            self._reconcile = True
-            self._resubscribe |= code == codes.LINK_BACK_DATA_LOST
-        self._notice(code, message)
-
-    def on_decode_error(self, message: str) -> None:
-        """Raise an alarm: a message was lost."""
-        self._notice(codes.DECODE_ALARM, message)
-
-    def on_connection_lost(self, message: str) -> None:
-        """Leave the ready state; nothing is known about the broker from here on."""
-        self._session = None
-        self._down_because = message
-        self._notice(codes.CONNECTION_LOST, message)
-        self._lost.set()
-        self._answered.set()
-
     # --- inside ----------------------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -485,6 +381,11 @@ class IBGateway:
                 await session.close()
             raise
 
+    def _connection_lost(self, message: str) -> None:
+        self._session = None
+        self._down_because = message
+        self._lost.set()
+
     def _require(self) -> TwsSession:
         if self._session is None:
             raise BrokerError(f"no connection to the broker ({self._down_because}); its state is unknown")
@@ -492,7 +393,7 @@ class IBGateway:
 
     def _require_link(self) -> TwsSession:
         session = self._require()
-        if self._link_lost:
+        if self._inbox.link_lost:
             raise BrokerError("the broker's own link to its servers is down (1100); nothing was sent")
         return session
 
@@ -521,7 +422,7 @@ class IBGateway:
         return order, order.ticket
 
     async def _send_order(self, session: TwsSession, order_id: int, ticket: Ticket, limit_price: int) -> None:
-        self._highest_order_id = max(self._highest_order_id, order_id)
+        self._inbox.highest_order_id = max(self._inbox.highest_order_id, order_id)
         session.client.placeOrder(order_id, ticket.contract, order_to_wire(ticket, limit_price))
         await session.client.orders_sent()
         self._require()
@@ -551,12 +452,13 @@ class IBGateway:
     async def _query_orders(self, session: TwsSession) -> set[str]:
         """Ask open and completed orders and executions; return the references of the open ones."""
         timeout = self._config.request_timeout_seconds
+        ended_before = self._orders.ended()
         own = await session.ask("open orders", lambda: session.request_open_orders(everyone=False), timeout)
         every = await session.ask("open orders", lambda: session.request_open_orders(everyone=True), timeout)
         await session.ask("completed orders", lambda: session.reqCompletedOrdersAsync(False), timeout)
         await session.ask("executions", session.reqExecutionsAsync, timeout)
-        listed = {order.orderRef or f"perm-{order.permId}" for order in [*own, *every]}
-        self._orders.concluded(listed)
+        listed = {reference(raw) for raw, state in [*own, *every] if is_open(state)}
+        self._orders.concluded(listed, ended_before)
         return listed
 
     def _describe(self, order: TrackedOrder) -> OrderUpdate:
@@ -583,12 +485,13 @@ class IBGateway:
 
     async def _recover(self, session: TwsSession) -> None:
         """Do what a restored link asks for; requests cannot be sent from inside a callback."""
-        if self._resubscribe:
-            self._resubscribe = False
+        inbox = self._inbox
+        if inbox.resubscribe:
+            inbox.resubscribe = False
             self._lines.forget_requests()
             self._open_lines(session)
-        if self._reconcile and not self._link_lost:
-            self._reconcile = False
+        if inbox.reconcile and not inbox.link_lost:
+            inbox.reconcile = False
             await self._query_orders(session)
 
     async def _ask_time(self) -> int:
@@ -596,71 +499,14 @@ class IBGateway:
         seconds = await session.ask("the time", session.request_time, self._config.request_timeout_seconds)
         return seconds * SECOND_NS
 
-    async def _lockstep(self) -> int | None:
-        time_ns = await self._ask_time()
-        return self._advance(time_ns)
-
-    async def _real_step(self) -> int | None:
-        if self._session_over():
-            return None
-        give_up_at = self._clock.monotonic() + self._config.request_timeout_seconds + self._step_seconds
-        while True:
-            await self._sleep_until_step()
-            broker_ns = await self._ask_time()  # also shows that the connection is alive
-            time_ns = broker_ns if self._broker_time else self._clock.now_ns()
-            advanced = self._advance(time_ns)
-            if advanced is not None or self._session_over():
-                return advanced
-            if self._clock.monotonic() > give_up_at:
-                raise BrokerError(f"the broker's time stands still at {time_ns} ns")
-
-    async def _sleep_until_step(self) -> None:
-        now = self._clock.monotonic()
-        due = now + self._step_seconds if self._next_step_at is None else max(now, self._next_step_at)
-        self._next_step_at = due + self._step_seconds
-        if due > now:
-            try:
-                await asyncio.wait_for(self._lost.wait(), due - now)
-            except TimeoutError:
-                return
-            self._require()
-
-    def _session_over(self) -> bool:
-        close = self._session_close_ns
-        return close is not None and self._time_ns is not None and self._time_ns >= close
-
-    def _advance(self, time_ns: int) -> int | None:
-        before = self._time_ns
-        if before is not None and time_ns < before:
-            raise BrokerError(f"the broker's time ran backwards from {before} to {time_ns} ns")
-        self._time_ns = time_ns
-        self._stamp_arrivals(time_ns)
-        return None if before == time_ns else time_ns
-
     async def _wait_for_answers(self) -> None:
         give_up_at = self._clock.monotonic() + self._confirm_seconds
         while self._orders.unanswered() and self._session is not None:
             remaining = give_up_at - self._clock.monotonic()
             if remaining <= 0:
                 return
-            self._answered.clear()
+            self._inbox.answered.clear()
             try:
-                await asyncio.wait_for(self._answered.wait(), remaining)
+                await asyncio.wait_for(self._inbox.answered.wait(), remaining)
             except TimeoutError:
                 return
-
-    def _stamp(self) -> int:
-        """Time for what arrives now; unknown during a step whose time the broker has yet to say."""
-        return QuoteBoard.UNKNOWN_NS if self._in_step and self._broker_time else self._clock.now_ns()
-
-    def _stamp_arrivals(self, time_ns: int) -> None:
-        self._quotes.stamp(time_ns)
-        for i, event in enumerate(self._events):
-            if getattr(event, "at_ns", 0) == QuoteBoard.UNKNOWN_NS:
-                self._events[i] = msgspec.structs.replace(event, at_ns=time_ns)
-
-    def _emit(self, event: BrokerEvent) -> None:
-        self._events.append(event)
-
-    def _notice(self, code: int, message: str) -> None:
-        self._emit(BrokerNotice(code=code, message=message, at_ns=self._stamp()))

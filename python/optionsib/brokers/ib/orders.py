@@ -45,6 +45,16 @@ _STATUS: dict[str, Status] = {
 }  # PendingSubmit and ApiPending say that TWS knows the order, not that it accepted it
 
 
+def reference(raw: IBOrder) -> str:
+    """Return our name of an order; one that was placed by hand gets its account-wide number."""
+    return raw.orderRef or f"perm-{raw.permId}"
+
+
+def is_open(state: OrderState) -> bool:
+    """Tell whether an order with this state can still be filled."""
+    return _STATUS.get(state.status) not in ENDED
+
+
 @dataclass(slots=True)
 class TrackedOrder:
     """What we know of one order. ``limit_price``: what the broker works; None where it never said."""
@@ -147,16 +157,30 @@ class OrderTracker:
         """Record a cancel about to leave."""
         order.waits_for.add("cancel")
 
-    def concluded(self, listed: Iterable[str]) -> None:
+    def ended(self) -> set[str]:
+        """Return the references of the orders that have ended without being filled."""
+        return {o.order_ref for o in self._orders.values() if o.status in ("cancelled", "rejected")}
+
+    def concluded(self, listed: Iterable[str], ended_before: set[str]) -> None:
         """Settle every open question after the broker listed open and completed orders and executions.
 
         Parameters
         ----------
         listed : iterable of str
-            ``order_ref`` of the orders that the broker says are open.
+            ``order_ref`` of the orders that the broker says are open and working.
+        ended_before : set of str
+            What ``ended`` said before the question was asked. If such an order is listed, we were
+            wrong (an order on hold looks rejected): it is working again, with an alarm.
         """
         open_refs = set(listed)
         for order in self._orders.values():
+            if order.order_ref in open_refs & ended_before and order.status in ("cancelled", "rejected"):
+                self._notice(
+                    codes.ORDER_ALARM,
+                    f"order {order.order_ref} was {order.status}, but the broker lists it as open",
+                )
+                order.status, order.accepted = "working", True
+                self._tell(order)
             waited = bool(order.waits_for or order.to_query)
             order.waits_for.clear()
             order.to_query = False
@@ -178,7 +202,7 @@ class OrderTracker:
             return
         order = self._find(raw.orderRef, raw.permId, raw.clientId, raw.orderId)
         if order is None:
-            order = TrackedOrder(raw.orderRef or f"perm-{raw.permId}")
+            order = TrackedOrder(reference(raw))
             self._orders[order.order_ref] = order
         order.client_id = raw.clientId
         if raw.orderId > 0:

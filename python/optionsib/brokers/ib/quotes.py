@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from optionsib.brokers.ib.conversions import BrokerComputation, is_set, quote_price
+from optionsib.brokers.ib.conversions import is_set, quote_price
 from optionsib.common.events import Quote
 
 _BID_PRICE, _ASK_PRICE = frozenset({1, 66}), frozenset({2, 67})  # live, delayed
@@ -34,7 +34,6 @@ class QuoteBoard:
         self._books: dict[int, _Book] = {}
         self._dirty: set[int] = set()
         self._unstamped: list[_Book] = []
-        self.computations: dict[int, BrokerComputation] = {}
 
     def price(self, con_id: int, tick_type: int, price: float, size: float, at_ns: int) -> None:
         """Take a price tick with its size; other kinds than bid and ask are not kept."""

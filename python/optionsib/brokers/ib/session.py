@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from ib_async import IB
 from ib_async import Order as IBOrder
 from ib_async.objects import PriceIncrement
+from ib_async.order import OrderState
 from ib_async.wrapper import RequestError
 
 from optionsib.brokers.ib.client import Callbacks, DecodeAlarm, TwsClient, TwsWrapper
@@ -39,12 +40,15 @@ class TwsSession(IB):
         self.RaiseRequestErrors = True
         self.errorEvent -= self._onError  # would send a request past our pacing
         self.callbacks = callbacks
-        self.wrapper = TwsWrapper(self, callbacks)
+        self.wrapper: TwsWrapper = TwsWrapper(self, callbacks)
         self.client: Any = TwsClient(self.wrapper, bucket, DecodeAlarm(callbacks))
         self.client.apiEnd += self._lost
         self._closing = False
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._where = ""
+
+    def __del__(self) -> None:
+        """Do nothing: the parent would write to the socket from the garbage collector."""
 
     @property
     def accounts(self) -> list[str]:
@@ -132,19 +136,19 @@ class TwsSession(IB):
 
     def request_ids(self) -> Awaitable[int]:
         """Ask for the next order id: the lightest round trip that changes nothing."""
-        future: asyncio.Future[int] = self.wrapper.startReq("nextValidId")
+        future = self.wrapper.expect("id")
         self.client.reqIds(1)
         return future
 
     def request_time(self) -> Awaitable[int]:
         """Ask for the broker's time, whole seconds since 1970."""
-        future: asyncio.Future[int] = self.wrapper.startReq("currentTime")
+        future = self.wrapper.expect("time")
         self.client.reqCurrentTime()
         return future
 
-    def request_open_orders(self, *, everyone: bool) -> Awaitable[list[IBOrder]]:
+    def request_open_orders(self, *, everyone: bool) -> Awaitable[list[tuple[IBOrder, OrderState]]]:
         """Ask for the open orders of this client, or of all clients of the login."""
-        future: asyncio.Future[list[IBOrder]] = self.wrapper.startReq("openOrders")
+        future: asyncio.Future[list[tuple[IBOrder, OrderState]]] = self.wrapper.startReq("openOrders")
         if everyone:
             self.client.reqAllOpenOrders()
         else:

@@ -102,20 +102,19 @@ class Matching:
         return fills
 
     def _fills_of(self, trades: list[Trade]) -> list[OrderFill]:
+        """Return the client orders' fills in ``trades`` of one book, and forget orders that are done."""
         fills = []
         for trade in trades:
             for perm_id in (trade.maker_id, trade.taker_id):
                 order = self._resting.get(perm_id)
                 if order is not None:
-                    fills.append(
-                        OrderFill(order, trade.quantity, order.direction * trade.price, (trade.price,))
-                    )
-                    self._forget_if_done(order, perm_id)
+                    price = order.direction * trade.price
+                    fills.append(OrderFill(order, trade.quantity, price, (trade.price,)))
+        for fill in fills:  # only now: one order may be in several trades
+            order = fill.order
+            if self._books[order.contracts[0].con_id].find(order.perm_id) is None:
+                self._resting.pop(order.perm_id, None)
         return fills
-
-    def _forget_if_done(self, order: ClientOrder, perm_id: int) -> None:
-        if self._books[order.contracts[0].con_id].find(perm_id) is None:
-            del self._resting[perm_id]
 
     def _match_combo(self, order: ClientOrder, *, arriving: bool) -> list[OrderFill]:
         legs = order.leg_sides()

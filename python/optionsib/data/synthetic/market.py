@@ -82,7 +82,8 @@ def draw_spot(rng: np.random.Generator, start: float, minutes: int, parameters: 
     deviation = by_time_of_day(spot.minute_deviation, minutes) * 1e-4 * day_factor * minute_factor
     # Student t with 5 degrees of freedom, scaled to unit variance: minutes with news
     shocks = rng.standard_t(5.0, minutes) * np.sqrt(3.0 / 5.0)
-    return start * np.exp(np.cumsum(deviation * shocks - 0.5 * deviation**2))
+    path: Floats = start * np.exp(np.cumsum(deviation * shocks - 0.5 * deviation**2))
+    return path
 
 
 def build_market(

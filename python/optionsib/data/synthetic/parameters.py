@@ -50,7 +50,7 @@ class SmileParameters(msgspec.Struct, frozen=True):
     common_noise: float = 0.0010
     half_life: float = 60.0
     skew_noise: float = 0.004
-    residual_half_life: float = 40.0  # measured: autocorrelation 0.97, 0.88, 0.5 at 1, 5, 30 minutes
+    residual_half_life: float = 90.0  # quoted ones look shorter-lived: rounding and patience add noise
     standing_residual: float = 0.002
     bend: float = 0.25
 
@@ -71,11 +71,11 @@ class QuoteParameters(msgspec.Struct, frozen=True):
     opening_factor: float = 0.5
     opening_minutes: float = 5.0
     fair_noise: float = 0.12  # error of the quoted middle as a share of the half width
-    fair_half_life: float = 40.0
+    fair_half_life: float = 90.0
     side_noise: float = 0.15  # of the log of each side's distance
-    side_half_life: float = 30.0
+    side_half_life: float = 90.0
     # A side stands until it is off by this share of the width and by so many increments.
-    patience: float = 0.22
+    patience: float = 0.21
     patience_increments: float = 0.6
     follow_share: float = 0.2  # of moves in which the maker takes along the other side if it is off at all
     rate_money: tuple[float, float] = (1.9, 1.15)
@@ -92,12 +92,12 @@ class QuoteParameters(msgspec.Struct, frozen=True):
 
 
 _EXPIRIES = (
-    ExpiryParameters(0, 15, 2.5, 0.900, 0.186, -0.050, 0.200, 0.0020, 0.0025),
-    ExpiryParameters(1, 15, 2.5, 0.940, 0.185, -0.070, 0.140, 0.0008, 0.0015),
-    ExpiryParameters(2, 15, 2.5, 0.930, 0.190, -0.090, 0.110, 0.0008, 0.0012),
-    ExpiryParameters(4, 15, 2.5, 0.920, 0.199, -0.110, 0.085, 0.0007, 0.0010),
-    ExpiryParameters(7, 16, 5.0, 0.900, 0.207, -0.115, 0.065, 0.0004, 0.0008),
-    ExpiryParameters(19, 14, 5.0, 0.980, 0.227, -0.123, 0.055, 0.0004, 0.0006),
+    ExpiryParameters(0, 15, 2.5, 0.900, 0.186, -0.050, 0.200, 0.0020, 0.0030),
+    ExpiryParameters(1, 15, 2.5, 0.940, 0.185, -0.070, 0.140, 0.0008, 0.0020),
+    ExpiryParameters(2, 15, 2.5, 0.930, 0.190, -0.090, 0.110, 0.0008, 0.0017),
+    ExpiryParameters(4, 15, 2.5, 0.920, 0.199, -0.110, 0.085, 0.0007, 0.0014),
+    ExpiryParameters(7, 16, 5.0, 0.900, 0.207, -0.115, 0.065, 0.0004, 0.0011),
+    ExpiryParameters(19, 14, 5.0, 0.980, 0.227, -0.123, 0.055, 0.0004, 0.0008),
 )
 
 

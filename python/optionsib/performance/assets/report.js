@@ -25,16 +25,19 @@
   // --- tables: sorted, searched and paged over the array, so that only one page stands in the document ---
   const cellText = (value) => (Array.isArray(value) ? value[1] : value === null || value === undefined ? "" : String(value));
 
-  function fillCell(cell, column, value) {
+  function fillCell(cell, column, row) {
+    const value = row[column.key];
     if (column.vote) {
       const [accepts, text] = value;
-      const row = make("div", "vote");
+      const vote = make("div", "vote");
       const mark = accepts === null ? ["quiet", "–"] : accepts ? ["good", "✓"] : ["bad", "✗"];
-      row.append(make("b", mark[0], mark[1]), make("span", "", accepts === null ? "not asked" : text));
-      if (accepts === null) row.classList.add("quiet");
-      cell.append(row);
+      vote.append(make("b", mark[0], mark[1]), make("span", "", accepts === null ? "not asked" : text));
+      if (accepts === null) vote.classList.add("quiet");
+      cell.append(vote);
     } else if (column.pill) {
       cell.append(make("span", "pill " + (column.pill[value] || "quiet"), value));
+      const note = column.note ? column.note(row) : "";
+      if (note) cell.append(make("div", "under", note));
     } else {
       cell.textContent = column.show ? column.show(value) : cellText(value);
       if (column.signed && typeof value === "number" && value !== 0) cell.classList.add(value < 0 ? "bad" : "good");
@@ -45,7 +48,7 @@
     const host = byId(id);
     if (!rows.length) { host.append(make("p", "empty", options.empty || "None.")); return; }
     const state = { page: 0, search: "", filter: "", sort: -1, down: false };
-    const haystack = options.search ? rows.map((row) => columns.map((c) => cellText(row[c.key])).join(" ").toLowerCase()) : null;
+    const haystack = options.search ? rows.map((row) => Object.values(row).map(cellText).join(" ").toLowerCase()) : null;
     const tools = make("div", "tools"), scroll = make("div", "scroll"), body = make("tbody");
     const count = make("span", "count"), back = make("button", "", "‹"), next = make("button", "", "›");
     const head = make("tr"), titles = columns.map((column) => make("th", column.className || "", column.title));
@@ -73,7 +76,7 @@
         const line = make("tr");
         for (const column of columns) {
           const cell = make("td", column.className || "");
-          fillCell(cell, column, rows[index][column.key]);
+          fillCell(cell, column, rows[index]);
           line.append(cell);
         }
         return line;
@@ -95,7 +98,8 @@
     if (options.filter) {
       const found = [...new Set(rows.map((row) => row[options.filter]))];
       const buttons = ["", ...found].map((value) => {
-        const many = value ? rows.filter((row) => row[options.filter] === value).length : rows.length;
+        const many = rows.filter((row) => !value || row[options.filter] === value)
+          .reduce((sum, row) => sum + (options.weight ? row[options.weight] : 1), 0);
         const button = make("button", "", `${value || "all"} ${many.toLocaleString("en-US")}`);
         button.setAttribute("aria-pressed", String(value === ""));
         button.addEventListener("click", () => {
@@ -143,7 +147,7 @@
     { key: "layer", title: "Layer", pill: outcomes },
     { key: "reason", title: "Reason", className: "wide" },
     { key: "example", title: "First one in full", className: "wide quiet" },
-  ], data.refusals, { filter: "layer", empty: "Nothing was refused." });
+  ], data.refusals, { filter: "layer", weight: "count", empty: "Nothing was refused." });
   table("decisions-table", [
     { key: "at", title: "Time", show: timeOnly, className: "tight" },
     { key: "id", title: "Candidate", className: "tight" },
@@ -153,7 +157,8 @@
     { key: "model", title: "Model", vote: true },
     { key: "strategy", title: "Strategy", vote: true },
     { key: "risk", title: "Risk", vote: true },
-    { key: "outcome", title: "Outcome", pill: outcomes },
+    { key: "outcome", title: "Outcome", pill: outcomes,
+      note: (row) => (["approved", "vault", "gate"].includes(row.outcome) ? row.reason : "") },
   ], data.decisions, { search: "Search time, candidate, leg, reason …", filter: "outcome", empty: "Nothing was decided." });
   if (data.feeRows.length) {
     table("fee-rows", [
@@ -199,7 +204,7 @@
 
   // --- plots: colours follow the page, also when the reader changes the scheme ---
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["lasso2d", "select2d", "toImage"] };
+  const config = { displayModeBar: false, displaylogo: false, responsive: true };
   const axis = (extra) => Object.assign({ gridcolor: colour("line"), zerolinecolor: colour("line"),
     linecolor: colour("line"), automargin: true }, extra);
   const layout = (extra) => Object.assign({
@@ -257,7 +262,8 @@
         text: rows.map((f) => `${f.at.slice(11)} ${f.text}`), hovertemplate: "%{text}<extra></extra>",
         marker: { symbol, size: 12, color: colour(hue), line: { width: 1, color: colour("panel") } } };
     };
-    const all = group.snapshots.flatMap((each) => each.market.concat(each.fitted)).filter((v) => v !== null);
+    const all = group.snapshots.flatMap((each) => each.market.concat(each.fitted))
+      .concat(group.fills.map((fill) => fill.volatility)).filter((v) => v !== null);
     const low = all.reduce((a, b) => Math.min(a, b), Infinity), high = all.reduce((a, b) => Math.max(a, b), -Infinity);
     const pad = (high - low) * 0.06 || 0.01;
     Plotly.react("smile-plot", [
@@ -266,7 +272,7 @@
       line(shot.strikes, shot.fitted, "fit", "accent", { connectgaps: true, hovertemplate: "%{x:g}: %{y:.2%}<extra>fit</extra>" }),
       legs(1, "bought", "triangle-up", "good"), legs(-1, "sold", "triangle-down", "bad"),
     ], layout({ hovermode: "closest", xaxis: axis({ title: { text: "strike" } }),
-      yaxis: axis({ title: { text: "implied volatility" }, tickformat: ".0%", range: all.length ? [low - pad, high + pad] : undefined }) }), config);
+      yaxis: axis({ title: { text: "implied volatility" }, tickformat: ".1~%", range: all.length ? [low - pad, high + pad] : undefined }) }), config);
   }
   function setUpSmiles() {
     const slider = make("input"), clock = make("span", "", "");

@@ -1,0 +1,141 @@
+"""SIGKILL at every named fault point, then a restart: no order doubled or lost, ledger = chain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from optionsib.brokers.api import BrokerState
+from optionsib.brokers.factory import BrokerAdapterFactory
+from optionsib.bus.journal import JournalReader
+from optionsib.common.clock import SteppedClock, SystemClock
+from optionsib.common.config import GatewayConfig, VaultConfig
+from optionsib.common.events import (
+    AnyEvent,
+    CommissionReport,
+    Execution,
+    Halted,
+    OrderSubmitted,
+    PortfolioSnapshot,
+    SessionEnded,
+    SessionStarted,
+    VaultState,
+    VaultTransaction,
+)
+from optionsib.common.types import MONEY_SCALE
+from optionsib.governance.audit import verify
+from optionsib.launchers.exchange import RunningExchange, exchange_process
+from optionsib.launchers.session import journal_path
+from optionsib.vault import TokenVault
+from tests.integration.session_processes import exchange_settings, run_daemon
+
+FAULTS = [
+    "after-reserve-before-journal:2",
+    "after-journal-before-send:1",
+    "after-journal-before-send:4",
+    "after-send-before-acknowledgement:1",
+    "after-send-before-acknowledgement:5",
+    "after-execution-before-settlement:1",
+    "after-execution-before-settlement:4",
+    "after-vault-journal-before-chain:6",
+    "before-step-commit:3",
+    "after-step-commit:9",
+]
+WHILE_RECOVERING = "after-vault-journal-before-chain:1"
+
+
+async def ask_exchange(exchange: RunningExchange) -> BrokerState:
+    config = GatewayConfig(host=exchange.host, port=exchange.port, client_id=77)
+    broker = BrokerAdapterFactory(clock=SystemClock()).create(config)
+    state = await broker.connect()
+    await broker.disconnect()
+    return state
+
+
+def events_of(state: Path) -> list[AnyEvent]:
+    with JournalReader.open_read_only(journal_path(state)) as journal:
+        return [event for _, _, event in journal.events()]
+
+
+def check_books(state: Path, broker: BrokerState, seed: int = 7) -> list[AnyEvent]:
+    report = verify(journal_path(state))
+    assert report.ok, report
+    events = events_of(state)
+    assert [e for e in events if isinstance(e, Halted)] == []
+
+    submitted = Counter(e.order.order_ref for e in events if isinstance(e, OrderSubmitted))
+    assert set(submitted.values()) <= {1}, "an order was submitted twice"
+    journaled = Counter(e.execution_id for e in events if isinstance(e, Execution))
+    at_broker = {e.execution_id for e in broker.executions}
+    assert set(journaled) == at_broker, "an execution is missing, or never happened"
+    refs = Counter((e.order_ref, e.perm_id) for e in broker.executions)
+    assert len({ref for ref, _ in refs}) == len(refs), "one order reference lives twice at the broker"
+
+    positions: Counter[int] = Counter()
+    for event in {e.execution_id: e for e in events if isinstance(e, Execution)}.values():
+        if not event.is_combo:
+            positions[event.con_id] += event.side * event.quantity
+    assert {c: q for c, q in positions.items() if q} == broker.positions
+
+    # ledger = chain: the journaled transactions, replayed into a fresh VM, give the last balances
+    transactions = [e for e in events if isinstance(e, VaultTransaction)]
+    assert len({e.signature for e in transactions}) == len(transactions)
+    vault = TokenVault(seed, VaultConfig(), clock=SteppedClock(), record=lambda transaction: None)
+    vault.replay(transactions)
+    last = [e for e in events if isinstance(e, VaultState)][-1]
+    assert vault.state(last.at_ns) == last
+    assert last.reserved == 0, "money stays reserved for an order that is gone"
+
+    # money: what the vault lost is what was realised and paid
+    snapshot = [e for e in events if isinstance(e, PortfolioSnapshot)][-1]
+    commissions = {e.execution_id: e.amount for e in events if isinstance(e, CommissionReport)}
+    assert snapshot.fees == sum(commissions.values()) == last.fees
+    deposit = int(VaultConfig().deposit) * MONEY_SCALE
+    assert last.free + last.escrow == deposit + snapshot.realized - snapshot.fees
+    return events
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_killed_and_restarted(tmp_path: Path, fault: str) -> None:
+    with exchange_process(exchange_settings(), tmp_path / "exchange.log") as exchange:
+        killed = run_daemon(exchange, tmp_path, kill_at=fault)
+        assert killed.returncode == -signal.SIGKILL, f"{fault} was never reached: {killed.stderr}"
+        finished = run_daemon(exchange, tmp_path)
+        assert finished.returncode == 0, finished.stderr
+        broker = asyncio.run(ask_exchange(exchange))
+    events = check_books(tmp_path, broker)
+    starts = [e for e in events if isinstance(e, SessionStarted)]
+    assert [e.resumed for e in starts][-1] is True
+    assert sum(isinstance(e, SessionEnded) for e in events) == 1
+    assert broker.executions, "nothing was traded: the test shows nothing"
+
+
+def test_killed_again_while_recovering(tmp_path: Path) -> None:
+    with exchange_process(exchange_settings(), tmp_path / "exchange.log") as exchange:
+        first = run_daemon(exchange, tmp_path, kill_at="after-execution-before-settlement:1")
+        assert first.returncode == -signal.SIGKILL
+        second = run_daemon(exchange, tmp_path, kill_at=WHILE_RECOVERING)
+        assert second.returncode == -signal.SIGKILL
+        last = run_daemon(exchange, tmp_path)
+        assert last.returncode == 0, last.stderr
+        broker = asyncio.run(ask_exchange(exchange))
+    check_books(tmp_path, broker)
+
+
+def test_uninterrupted_runs_have_one_hash(tmp_path: Path) -> None:
+    heads = []
+    for name in ("first", "second"):
+        state = tmp_path / name
+        state.mkdir()
+        with exchange_process(exchange_settings(), state / "exchange.log") as exchange:
+            finished = run_daemon(exchange, state)
+            assert finished.returncode == 0, finished.stderr
+            broker = asyncio.run(ask_exchange(exchange))
+        check_books(state, broker)
+        heads.append(finished.stdout.splitlines()[-1])
+    assert heads[0] == heads[1]
+    assert heads[0].startswith("journal sha256 ")

@@ -1,0 +1,230 @@
+"""Callbacks may come in any order and any number; state, executions and commissions end the same."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from ib_async import Contract as IBContract
+from ib_async import Execution as IBExecution
+from ib_async import Order as IBOrder
+from ib_async.order import OrderState
+
+from optionsib.brokers.ib.conversions import Ticket
+from optionsib.brokers.ib.inbox import Inbox
+from optionsib.brokers.ib.orders import OrderTracker
+from optionsib.common.clock import SteppedClock
+from optionsib.common.events import BrokerEvent, BrokerNotice, CommissionReport, Execution, OrderUpdate
+
+CLIENT, ORDER_ID, PERM_ID = 1, 5, 77
+OPTION = IBContract(conId=100, symbol="TST", secType="OPT", exchange="SMART")
+BAG = IBContract(conId=28812380, symbol="TST", secType="BAG", exchange="SMART")
+Callbacks = OrderTracker | Inbox
+Message = Callable[[Callbacks], None]
+
+
+def open_order(contract: IBContract, quantity: int, status: str = "Submitted") -> Message:
+    order = IBOrder(
+        orderId=ORDER_ID,
+        clientId=CLIENT,
+        permId=PERM_ID,
+        action="BUY",
+        totalQuantity=quantity,
+        lmtPrice=1.25,
+        orderRef="O1",
+        account="DU1",
+        tif="DAY",
+    )
+    return lambda to: to.on_open_order(contract, order, OrderState(status=status))
+
+
+def status(text: str) -> Message:
+    return lambda to: to.on_order_status(ORDER_ID, CLIENT, PERM_ID, text)
+
+
+def execution(execution_id: str, contract: IBContract, shares: float, side: str = "BOT") -> Message:
+    raw = IBExecution(
+        execId=execution_id,
+        acctNumber="DU1",
+        side=side,
+        shares=shares,
+        price=1.2,
+        permId=PERM_ID,
+        clientId=CLIENT,
+        orderId=ORDER_ID,
+        orderRef="O1",
+    )
+    return lambda to: to.on_execution(contract, raw)
+
+
+def commission(execution_id: str, amount: float | None) -> Message:
+    return lambda to: to.on_commission(execution_id, amount, "USD")
+
+
+def own_order(contract: IBContract, quantity: int) -> tuple[OrderTracker, list[BrokerEvent]]:
+    """A tracker that has just sent the order."""
+    events: list[BrokerEvent] = []
+    tracker = OrderTracker(events.append, lambda: 7, CLIENT)
+    tracker.account = "DU1"
+    tracker.placed(Ticket("O1", contract, "BUY", quantity, "DAY", "DU1"), ORDER_ID)
+    return tracker, events
+
+
+def fills(events: Iterable[BrokerEvent]) -> Counter[BrokerEvent]:
+    return Counter(event for event in events if isinstance(event, Execution | CommissionReport))
+
+
+def end_of(tracker: OrderTracker) -> tuple[object, ...]:
+    order = tracker.get("O1")
+    assert order is not None
+    return (order.status, order.limit_price, order.executed, order.perm_ids, order.order_id, order.waits_for)
+
+
+def assert_commissions_follow_their_executions(events: Sequence[BrokerEvent]) -> None:
+    known: set[str] = set()
+    for event in events:
+        if isinstance(event, Execution):
+            known.add(event.execution_id)
+        elif isinstance(event, CommissionReport):
+            assert event.execution_id in known
+
+
+SINGLE = (
+    open_order(OPTION, 1),
+    status("Filled"),
+    execution("0001.01.01", OPTION, 1),
+    commission("0001.01.01", 0.65),
+)
+
+
+def sequences(messages: Sequence[Message]) -> set[tuple[int, ...]]:
+    """Every order of the messages' numbers, each message once or twice."""
+    numbers = range(len(messages))
+    return set(itertools.permutations(numbers)) | set(itertools.permutations([*numbers, *numbers]))
+
+
+def test_all_orders_of_the_four_callbacks_of_our_order_end_alike() -> None:
+    expected_fills, expected_end = None, None
+    for sequence in sorted(sequences(SINGLE)):
+        tracker, events = own_order(OPTION, 1)
+        for number in sequence:
+            SINGLE[number](tracker)
+        expected_fills = expected_fills or fills(events)
+        expected_end = expected_end or end_of(tracker)
+        assert fills(events) == expected_fills, sequence
+        assert end_of(tracker) == expected_end, sequence
+        assert_commissions_follow_their_executions(events)
+        assert [e for e in events if isinstance(e, BrokerNotice)] == []
+    assert expected_end == ("filled", 12_500, 1, [PERM_ID], ORDER_ID, set())
+    assert expected_fills is not None
+    assert sum(expected_fills.values()) == 2
+
+
+def test_all_orders_of_the_four_callbacks_of_an_adopted_order_end_alike() -> None:
+    """Through the gateway's inbox, for an order that an earlier session sent."""
+    expected = None
+    for sequence in sorted(sequences(SINGLE)):
+        inbox = Inbox(
+            SteppedClock(7),
+            client_id=CLIENT,
+            market_data_lines=1,
+            stamps_late=False,
+            on_lost=lambda message: None,
+        )
+        for number in sequence:
+            SINGLE[number](inbox)
+        events = inbox.take_events()
+        expected = expected or fills(events)
+        assert fills(events) == expected, sequence
+        updates = [e for e in events if isinstance(e, OrderUpdate)]
+        assert (updates[-1].status, updates[-1].perm_id) == ("filled", PERM_ID), sequence
+        assert_commissions_follow_their_executions(events)
+    assert expected is not None
+    assert sum(expected.values()) == 2
+
+
+COMBO = (
+    open_order(BAG, 3),
+    status("Submitted"),
+    status("Filled"),
+    *(execution(f"{part}.00.01", BAG, 1) for part in range(3)),
+    *(execution(f"{part}.10.01", OPTION, 1) for part in range(3)),
+    *(execution(f"{part}.20.01", IBContract(conId=102, secType="OPT"), 2, "SLD") for part in range(3)),
+    *(commission(f"{part}.10.01", 0.65) for part in range(3)),
+    *(commission(f"{part}.20.01", amount) for part in range(3) for amount in (None, -1.0, 1.3)),
+)
+
+
+@given(
+    order=st.permutations(range(len(COMBO))),
+    repeats=st.lists(st.tuples(st.integers(0, len(COMBO) - 1), st.integers(0, len(COMBO))), max_size=20),
+)
+def test_a_ratio_combo_in_three_parts_ends_alike(order: list[int], repeats: list[tuple[int, int]]) -> None:
+    sequence = list(order)
+    for number, position in repeats:
+        sequence.insert(position, number)
+    tracker, events = own_order(BAG, 3)
+    for number in sequence:
+        COMBO[number](tracker)
+    assert end_of(tracker) == ("filled", 12_500, 3, [PERM_ID], ORDER_ID, set())
+    executions = [e for e in events if isinstance(e, Execution)]
+    held: Counter[int] = Counter()
+    for one in executions:
+        if not one.is_combo:
+            held[one.con_id] += one.side * one.quantity
+    assert held == {100: 3, 102: -6}
+    assert len(executions) == len({e.execution_id for e in executions}) == 9
+    assert sum(e.amount for e in events if isinstance(e, CommissionReport)) == 3 * 650_000 + 3 * 1_300_000
+    assert_commissions_follow_their_executions(events)
+
+
+@given(
+    order=st.permutations(range(4)),
+    lost=st.sets(st.sampled_from([0, 1])),  # openOrder and orderStatus may never come
+)
+def test_a_fill_needs_its_execution_only(order: list[int], lost: set[int]) -> None:
+    tracker, events = own_order(OPTION, 1)
+    for number in order:
+        if number not in lost:
+            SINGLE[number](tracker)
+    assert end_of(tracker)[0] == "filled"
+    assert sum(fills(events).values()) == 2
+    assert tracker.unanswered() == []
+
+
+@given(order=st.permutations(range(4)))
+def test_the_newest_correction_stands(order: list[int]) -> None:
+    messages = (
+        execution("1.01", OPTION, 1),
+        execution("1.02", OPTION, 2),
+        execution("1.03", OPTION, 3),
+        open_order(OPTION, 5),
+    )
+    tracker, _ = own_order(OPTION, 5)
+    for number in order:
+        messages[number](tracker)
+    assert [(e.execution_id, e.quantity) for e in tracker.executions()] == [("1.03", 3)]
+    assert end_of(tracker)[:3] == ("working", 12_500, 3)
+
+
+ENDS = ("Filled", "Cancelled", "ApiCancelled", "Inactive")
+
+
+@given(
+    end=st.sampled_from(ENDS),
+    late=st.lists(
+        st.sampled_from(["Submitted", "PreSubmitted", "PendingCancel", "PendingSubmit"]), min_size=1
+    ),
+)
+def test_an_order_that_has_ended_stays_ended(end: str, late: list[str]) -> None:
+    tracker, events = own_order(OPTION, 1)
+    status(end)(tracker)
+    before = end_of(tracker)[0]
+    for text in late:
+        status(text)(tracker)
+        open_order(OPTION, 1, text)(tracker)
+    assert end_of(tracker)[0] == before
+    assert [e.status for e in events if isinstance(e, OrderUpdate)] == [before]

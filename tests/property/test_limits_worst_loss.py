@@ -1,0 +1,254 @@
+"""Worst loss and "reduces risk" against brute force over every fill, and what a passing order may do."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from optionsib.common.config import LimitsConfig
+from optionsib.common.types import SECOND_NS, Contract, Order, OrderLeg
+from optionsib.risk.limits import LimitChecker
+
+FEE = 700_000
+STOCK = 1
+EXPIRIES = (1_000 * SECOND_NS, 2_000 * SECOND_NS)
+OPTIONS = tuple(
+    Contract(
+        con_id=10 + i,
+        symbol="XYZ",
+        security_type="OPT",
+        multiplier=100,
+        right=right,  # type: ignore[arg-type]
+        strike=strike * 10_000,
+        expiry_ns=expiry_ns,
+    )
+    for i, (expiry_ns, strike, right) in enumerate(itertools.product(EXPIRIES, (45, 50, 55), "CP"))
+)
+CONTRACTS = (Contract(con_id=STOCK, symbol="XYZ", security_type="STK"), *OPTIONS)
+BY_ID = {contract.con_id: contract for contract in CONTRACTS}
+SPOTS = [0, *range(440_000, 570_000, 5_000)]
+
+
+def order_of(ref: str, legs: dict[int, int], quantity: int, limit: int) -> Order:
+    return Order(
+        order_ref=ref,
+        trade_id="t",
+        legs=tuple(OrderLeg(con_id, ratio) for con_id, ratio in legs.items()),
+        quantity=quantity,
+        limit_price=limit,
+        purpose="open",
+        strategy="test",
+    )
+
+
+@st.composite
+def orders(draw: st.DrawFn, ref: str) -> Order:
+    legs = draw(
+        st.dictionaries(st.sampled_from([c.con_id for c in OPTIONS]), st.sampled_from([-2, -1, 1, 2]),
+                        min_size=1, max_size=3)
+    )  # fmt: skip
+    if len(legs) == 1:
+        legs = {con_id: 1 if ratio > 0 else -1 for con_id, ratio in legs.items()}
+    return order_of(ref, legs, draw(st.integers(1, 2)), draw(st.integers(-60, 60)) * 1_000)
+
+
+POSITIONS = st.dictionaries(
+    st.sampled_from([c.con_id for c in CONTRACTS]), st.sampled_from([-2, -1, 1, 2, 100]), max_size=4
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """Holdings and the money (less fees) that led there."""
+
+    holdings: dict[int, int]
+    cash: int
+
+    def after(self, order: Order, units: int) -> State:
+        holdings = dict(self.holdings)
+        multiplier = max(BY_ID[leg.con_id].multiplier for leg in order.legs)
+        cash = self.cash - units * order.limit_price * 100 * multiplier
+        for leg in order.legs:
+            holdings[leg.con_id] = holdings.get(leg.con_id, 0) + units * leg.ratio
+            cash -= units * abs(leg.ratio) * FEE
+        return State(holdings, cash)
+
+    def loss(self, stock_with: int | None) -> tuple[int, int]:
+        """(growth of the loss per 1/10000 of spot, worst finite loss), each expiry at its own spot."""
+        tail, loss = 0, -self.cash + sum(abs(q) * FEE for q in self.holdings.values())
+        for expiry in (None, *EXPIRIES):
+            group = {
+                con_id: q
+                for con_id, q in self.holdings.items()
+                if (stock_with if con_id == STOCK else BY_ID[con_id].expiry_ns) == expiry
+            }
+            if not group:
+                continue
+            worth = [sum(q * payoff(BY_ID[con_id], spot) for con_id, q in group.items()) for spot in SPOTS]
+            slope = worth[-1] - worth[-2]
+            tail += max(0, -slope)
+            loss -= min(worth)
+        return tail, loss
+
+
+def payoff(contract: Contract, spot: int) -> int:
+    worth = spot if contract.kind == 0 else max(contract.kind * (spot - contract.strike), 0)
+    return worth * 100 * contract.multiplier
+
+
+def stock_group(positions: dict[int, int], working: list[Order]) -> int | None:
+    """The stock joins the options where all of them share one expiry."""
+    involved = {con_id for con_id, q in positions.items() if q} | {
+        leg.con_id for order in working for leg in order.legs
+    }
+    expiries = {BY_ID[con_id].expiry_ns for con_id in involved if con_id != STOCK}
+    return expiries.pop() if len(expiries) == 1 else None
+
+
+def all_fills(state: State, working: list[Order]) -> list[State]:
+    """Every state that the working orders may lead to, unit by unit."""
+    states = [state]
+    for order in working:
+        states = [s.after(order, units) for s in states for units in range(order.quantity + 1)]
+    return states
+
+
+UNLIMITED = LimitsConfig(
+    max_order_quantity=10**6, max_order_delta=1e9, max_order_gamma=1e9, max_order_vega=1e9,
+    max_order_notional=Decimal(10**12), max_order_loss=Decimal(10**9), max_portfolio_delta=1e9,
+    max_portfolio_gamma=1e9, max_portfolio_vega=1e9, max_portfolio_notional=Decimal(10**12),
+    max_portfolio_loss=Decimal(10**9), price_collar=Decimal(1000), max_orders_per_minute=100,
+    max_feed_age_seconds=60, max_change_age_seconds=60,
+)  # fmt: skip
+
+
+def checker_with(limits: LimitsConfig, positions: dict[int, int], working: list[Order]) -> LimitChecker:
+    checker = LimitChecker(limits, CONTRACTS, {c.con_id: FEE for c in CONTRACTS})
+    count = len(CONTRACTS)
+    kinds = np.array([c.kind for c in CONTRACTS])
+    depth = np.arange(count)
+    checker.update_market(
+        [c.con_id for c in CONTRACTS], np.full(count, 5.0), np.full(count, 5.1),
+        np.where(kinds > 0, 0.9 - 0.06 * depth, -0.1 - 0.06 * depth), 0.01 * (1 + depth), 3.0 + depth,
+        np.zeros(count), np.zeros(count), 50.0, 0.0,
+    )  # fmt: skip
+    for con_id, quantity in positions.items():
+        checker.set_position(con_id, quantity)
+    for order in working:
+        checker.on_order_working(order, 0)
+    return checker
+
+
+WORKING = st.tuples(orders("a"), orders("b"), orders("c")).flatmap(
+    lambda three: st.integers(0, 3).map(lambda count: list(three[:count]))
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(POSITIONS, WORKING, st.integers(-5, 5))
+def test_worst_loss_equals_brute_force(positions: dict[int, int], working: list[Order], cash: int) -> None:
+    checker = checker_with(UNLIMITED, positions, working)
+    checker.set_cash(cash * 100_000_000)
+    group = stock_group(positions, working)
+    losses = [s.loss(group) for s in all_fills(State(positions, cash * 100_000_000), working)]
+    unbounded = any(tail > 0 for tail, _ in losses)
+    assert checker.exposure().worst_loss == (None if unbounded else max(loss for _, loss in losses))
+
+
+@settings(max_examples=150, deadline=None)
+@given(POSITIONS, WORKING, orders("x"))
+def test_reduces_risk_equals_brute_force(
+    positions: dict[int, int], working: list[Order], candidate: Order
+) -> None:
+    checker = checker_with(UNLIMITED, positions, working)
+    group = stock_group(positions, [*working, candidate])
+    expected = all(
+        state.after(candidate, units).loss(group) <= state.loss(group)
+        for state in all_fills(State(positions, 0), working)
+        for units in range(1, candidate.quantity + 1)
+    )
+    verdict = checker.check("c", candidate, 0)
+    assert verdict.reduces_risk is expected
+    if expected:  # the promise itself: over all fills, with and without it
+        worst = [max(s.loss(group) for s in all_fills(State(positions, 0), [*working, *more]))
+                 for more in ([], [candidate])]  # fmt: skip
+        assert worst[1] <= worst[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(orders("x"))
+def test_max_loss_of_an_order_equals_brute_force(candidate: Order) -> None:
+    checker = checker_with(UNLIMITED, {}, [])
+    tail, loss = State({}, 0).after(candidate, candidate.quantity).loss(None)
+    verdict = checker.check("c", candidate, 0)
+    assert verdict.max_loss == (2**63 - 1 if tail else max(loss, 0))
+
+
+@settings(max_examples=150, deadline=None)
+@given(POSITIONS, WORKING, orders("x"), st.integers(1, 20), st.data())
+def test_a_passing_order_keeps_every_sum_within_its_limit_whatever_fills(
+    positions: dict[int, int], working: list[Order], candidate: Order, tightness: int, data: st.DataObject
+) -> None:
+    limits = UNLIMITED.model_copy(
+        update={
+            "max_portfolio_delta": 50.0 * tightness,
+            "max_portfolio_gamma": 5.0 * tightness,
+            "max_portfolio_vega": 500.0 * tightness,
+            "max_portfolio_notional": Decimal(5_000 * tightness),
+            "max_portfolio_loss": Decimal(1_000 * tightness),
+        }
+    )
+    checker = checker_with(limits, positions, working)
+    verdict = checker.check("c", candidate, 0)
+    assume(verdict.accepts and not verdict.reduces_risk)
+    checker.on_order_working(candidate, 0)
+    for order in data.draw(st.permutations([*working, candidate])):
+        filled = data.draw(st.integers(0, order.quantity))
+        if filled:
+            checker.on_fill(order.order_ref, filled)
+        if data.draw(st.booleans()):
+            checker.on_order_done(order.order_ref)
+        seen = checker.exposure()
+        slack = 1 + 1e-12
+        assert abs(seen.delta) <= seen.worst_delta <= 50.0 * tightness * slack
+        assert abs(seen.gamma) <= seen.worst_gamma <= 5.0 * tightness * slack
+        assert abs(seen.vega) <= seen.worst_vega <= 500.0 * tightness * slack
+        assert seen.notional <= 5_000 * tightness * slack
+        assert seen.worst_loss is not None
+        assert seen.worst_loss <= 1_000 * tightness * 1_000_000
+
+
+def test_many_working_orders_give_an_upper_bound_and_no_reduction() -> None:
+    legs = {OPTIONS[0].con_id: 1, OPTIONS[2].con_id: -1}  # 45/50 call vertical
+    working = [order_of(f"w{n}", legs, 1, 20_000 + 100 * n) for n in range(13)]
+    checker = checker_with(UNLIMITED, {}, working)
+    # Buying all of them loses every debit and all fees: here the bound is the truth.
+    assert checker.exposure().worst_loss == sum(o.limit_price * 10_000 + 4 * FEE for o in working)
+    close = order_of("x", {OPTIONS[0].con_id: -1, OPTIONS[2].con_id: 1}, 1, 0)
+    assert not checker.check("c", close, 0).reduces_risk
+    for order in working:
+        checker.on_order_done(order.order_ref)
+    checker.set_position(OPTIONS[0].con_id, 1)
+    checker.set_position(OPTIONS[2].con_id, -1)
+    assert checker.check("c", close, 0).reduces_risk
+
+
+@settings(max_examples=50, deadline=None)
+@given(POSITIONS, st.lists(orders("m"), min_size=13, max_size=13))
+def test_the_bound_is_never_below_the_truth(positions: dict[int, int], drawn: list[Order]) -> None:
+    working = [order_of(f"w{n}", {leg.con_id: leg.ratio for leg in o.legs}, 1, o.limit_price)
+               for n, o in enumerate(drawn)]  # fmt: skip
+    bound = checker_with(UNLIMITED, positions, working).exposure().worst_loss
+    group = stock_group(positions, working)
+    rng = np.random.default_rng(3)
+    for _ in range(40):
+        state = State(positions, 0)
+        for order in working:
+            state = state.after(order, int(rng.integers(2)))
+        tail, loss = state.loss(group)
+        assert bound is None or (tail == 0 and loss <= bound)

@@ -1,0 +1,109 @@
+"""Fees, booking, margin of the paper account."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from decimal import Decimal
+
+from optionsib.brokers.paper.account import Account
+from optionsib.brokers.paper.contracts import ContractDirectory
+from optionsib.brokers.paper.fees import FeeTable, share_out
+from optionsib.brokers.paper.quotes import QuoteBoard
+from optionsib.common.config import FeeRow, FeesConfig
+from optionsib.common.ports import TapeQuote, TapeStep
+from optionsib.common.types import MONEY_SCALE, SECOND_NS, Contract
+
+OPEN_NS = 1_402_061_400 * SECOND_NS  # 2014-06-06 09:30 New York
+
+
+class OneExpiry:
+    """Calls at 60, 70 and a put at 60."""
+
+    name, simulated, sha256 = "test", True, ""
+    session_open_ns, session_close_ns = OPEN_NS, OPEN_NS + 23_400 * SECOND_NS
+    underlying = Contract(1, "TWX", "STK")
+    contracts = tuple(
+        Contract(con_id, "TWX", "OPT", multiplier=100, right=right, strike=strike * 10_000)  # type: ignore[arg-type]
+        for con_id, strike, right in ((11, 60, "C"), (12, 60, "P"), (13, 70, "C"))
+    )
+
+    def steps(self) -> Iterator[TapeStep]:
+        return iter(())
+
+
+def account(cash: int = 0) -> tuple[Account, QuoteBoard]:
+    directory = ContractDirectory(OneExpiry())
+    board = QuoteBoard(frozenset(directory.by_id))
+    return Account("DU1", cash, directory, board), board
+
+
+def row(name: str, each: str, minimum: str, day: str) -> FeeRow:
+    return FeeRow(
+        name=name,
+        per_contract=Decimal(each),
+        minimum_per_order=Decimal(minimum),
+        valid_from=dt.date.fromisoformat(day),
+        source="test",
+        verified=False,
+    )
+
+
+def test_fee_rows_add_up_and_the_latest_of_a_name_applies() -> None:
+    fees = FeesConfig(
+        rows=(
+            row("commission", "0.65", "1.00", "2014-01-01"),
+            row("commission", "0.70", "1.00", "2010-01-01"),
+            row("commission", "9", "9", "2014-06-07"),
+            row("regulatory", "0.02045", "0", "2012-01-01"),
+        )
+    )
+    table = FeeTable(fees, dt.date(2014, 6, 6))
+    assert table.total(0) == 0
+    assert table.total(1) == 1_000_000 + 20_450
+    assert table.total(4) == 2_600_000 + 81_800
+    assert FeeTable(fees, dt.date(2014, 6, 7)).total(1) == 9_020_450
+    assert FeeTable(fees, dt.date(2009, 1, 1)).total(5) == 0
+
+
+def test_share_out_is_exact_and_gives_the_remainder_to_the_first() -> None:
+    assert share_out(1_000_000, [1, 1, 1]) == [333_334, 333_333, 333_333]
+    assert share_out(1, [5, 5]) == [1, 0]
+    assert share_out(0, [1, 2]) == [0, 0]
+
+
+def test_booking_opens_adds_closes_and_turns_around() -> None:
+    book, _ = account(1_000 * MONEY_SCALE)
+    assert book.book(11, +1, 2, 10_000, 1_300_000) is None
+    assert book.book(11, +1, 1, 13_000, 0) is None
+    assert book.quantity(11) == 3
+    assert book.book(11, -1, 1, 12_000, 650_000) == (120 - 110) * MONEY_SCALE - 650_000
+    assert book.book(11, -1, 5, 10_000, 0) == -20 * MONEY_SCALE  # two closed, three sold short
+    assert book.quantity(11) == -3
+    assert book.book(11, +1, 3, 9_000, 0) == 30 * MONEY_SCALE
+    assert book.quantity(11) == 0
+    cash = 1_000 - 200 - 130 + 120 + 500 - 270
+    assert book.cash == cash * MONEY_SCALE - 1_950_000
+    assert book.cash - 1_000 * MONEY_SCALE == book.realized_total() - 1_300_000  # opening commission
+
+
+def test_margin_is_the_worst_value_at_expiry() -> None:
+    book, board = account()
+    board.apply(TapeStep(OPEN_NS, (TapeQuote(1, 650_000, 1, 650_000, 1),)))
+    assert book.margin() == 0
+    assert book.margin([(11, 1)]) == 0
+    assert book.margin([(11, 1), (13, -1)]) == 0
+    assert book.margin([(11, -2), (13, 2)]) == 2 * 1_000 * MONEY_SCALE
+    assert book.margin([(12, -1)]) == 6_000 * MONEY_SCALE
+    assert book.margin([(13, -1)]) == (140 - 70) * 100 * MONEY_SCALE
+
+
+def test_marks_and_profit() -> None:
+    book, board = account()
+    book.book(11, +1, 2, 10_000, 0)
+    assert book.market_value(11) == 200 * MONEY_SCALE  # at cost while there is no quote
+    board.apply(TapeStep(OPEN_NS, (TapeQuote(11, 11_000, 1, 11_100, 1),)))
+    assert book.market_value(11) == 221 * MONEY_SCALE
+    assert book.unrealized(11) == book.daily_profit() == 21 * MONEY_SCALE
+    board.apply(TapeStep(OPEN_NS, (TapeQuote(11, None, 0, 12_000, 1),)))
+    assert book.market_value(11) == 240 * MONEY_SCALE
