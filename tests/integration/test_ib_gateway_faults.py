@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
@@ -181,7 +182,13 @@ class World:
         self.gateway.take_quotes()
 
 
-def play(scenario: Callable[[World], Awaitable[None]], timeout: float = 2.0) -> None:
+def play(
+    scenario: Callable[[World], Awaitable[None]],
+    timeout: float = 2.0,
+    *,
+    pace: Literal["lockstep", "real"] = "lockstep",
+    rate: int = 5_000,
+) -> None:
     async def main() -> None:
         fees = FeesConfig(
             rows=(
@@ -201,8 +208,10 @@ def play(scenario: Callable[[World], Awaitable[None]], timeout: float = 2.0) -> 
         gateway = IBGateway(
             GatewayConfig(port=await proxy.start(), request_timeout_seconds=timeout),
             clock=clock,
-            pace="lockstep",
-            messages_per_second=5_000,
+            pace=pace,
+            step_seconds=0.05,
+            confirm_seconds=0.3,
+            messages_per_second=rate,
         )
         try:
             await scenario(World(proxy, gateway, clock))
@@ -616,3 +625,54 @@ def test_a_cancelled_step_does_not_shift_the_answers_of_later_ones() -> None:
         assert await world.step() == OPEN_NS + 3 * MINUTE_NS
 
     play(scenario)
+
+
+def test_at_real_pace_an_answer_may_take_its_time() -> None:
+    async def scenario(world: World) -> None:
+        await world.gateway.connect()
+        await world.gateway.option_chain("TST")
+        held: list[Frame] = []
+        world.proxy.to_client = lambda f: held.append(f) or [] if f[0] in (STATUS, OPEN_ORDER) else [f]  # type: ignore[func-returns-value]
+        await world.gateway.place(order("O1", 20_000))
+        settling = asyncio.ensure_future(world.settle())
+        await asyncio.sleep(0.1)
+        assert not settling.done()
+        for frame in held:
+            world.proxy.inject(*frame)
+        await settling
+        assert [u.status for u in world.of(OrderUpdate)] == ["working"]
+        assert [frame for frame in world.proxy.sent if frame[0] == "5"] == [["5", "1"]]  # that of connect()
+
+    play(scenario, pace="real")
+
+
+def test_at_real_pace_silence_is_queried_in_the_end() -> None:
+    async def scenario(world: World) -> None:
+        await world.gateway.connect()
+        await world.gateway.option_chain("TST")
+        world.proxy.to_server = lambda frame: [] if frame[0] == PLACE else [frame]
+        await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        assert [u.status for u in world.of(OrderUpdate)] == ["unconfirmed"]
+
+    play(scenario, pace="real")
+
+
+def test_an_order_overtakes_the_requests_that_wait_for_the_message_rate() -> None:
+    async def scenario(world: World) -> None:
+        gateway = world.gateway
+        await gateway.connect()
+        await gateway.option_chain("TST")
+        loading = asyncio.gather(*(gateway.option_chain("TST") for _ in range(30)))
+        await asyncio.sleep(0.01)
+        before = len(world.proxy.sent)
+        await gateway.place(order("O1", 20_000))
+        await world.settle()
+        sent = [frame[0] for frame in world.proxy.sent[before:]]
+        assert sent.index(PLACE) <= 6  # what the bucket had saved up
+        assert len(sent) > sent.index(PLACE) + 10
+        await loading
+        await world.settle()
+        assert 100 not in world.codes()
+
+    play(scenario, timeout=20.0, rate=45)

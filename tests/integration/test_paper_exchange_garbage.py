@@ -32,7 +32,21 @@ def mutated(generator: random.Random, requests: list[list[str]]) -> bytes:
             fields.insert(at, fields[at])
         elif action == 2:
             fields[at] = generator.choice(
-                ["", "-1", "nan", "inf", "1e309", "9" * 30, "x", "é", "1_0", "٣", "2147483647", "1e12", "-0.0"]
+                [
+                    "",
+                    "-1",
+                    "nan",
+                    "inf",
+                    "1e309",
+                    "9" * 30,
+                    "x",
+                    "é",
+                    "1_0",
+                    "٣",
+                    "2147483647",
+                    "1e12",
+                    "-0.0",
+                ]
             )
         else:
             other = generator.randrange(len(fields))
@@ -44,8 +58,9 @@ def requests_of(client: ib_async.IB) -> list[list[str]]:
     """Let the client library encode one request of every kind; return their fields."""
     sent: list[list[str]] = []
     wire = client.client
-    original, wire.conn.sendMsg = wire.conn.sendMsg, lambda data: sent.append(
-        data[4:].decode().split("\0")[:-1]
+    original, wire.conn.sendMsg = (
+        wire.conn.sendMsg,
+        lambda data: sent.append(data[4:].decode().split("\0")[:-1]),
     )
     throttle, wire.MaxRequests = wire.MaxRequests, 0
     option = ib_async.Contract(conId=11, exchange="SMART")

@@ -127,7 +127,7 @@ def test_contracts_without_a_two_sided_quote_have_no_features(holes: list[int], 
     features = engine().step(dataclasses.replace(snapshot, bid=bid, ask=ask))
     assert not features.usable[holes].any()
     assert np.isnan(features.matrix()[~features.usable]).all()
-    assert np.isfinite(features.matrix()[features.usable][:, :4]).all()
+    assert np.isfinite(features.matrix()[features.usable][:, 1:4]).all()
     assert features.usable.sum() <= len(bid) - len(set(holes))
 
 

@@ -96,9 +96,7 @@ class Run:
             assert order.remaining >= 0
             assert fill.price <= order.direction * order.limit
             sides = order.leg_sides()
-            assert fill.price == sum(
-                p * ratio for p, (_, ratio) in zip(fill.leg_prices, sides, strict=True)
-            )
+            assert fill.price == sum(p * ratio for p, (_, ratio) in zip(fill.leg_prices, sides, strict=True))
             assert min(fill.leg_prices) >= 0
             for con_id, ratio in sides:
                 met[con_id, 1 if ratio > 0 else -1] += abs(ratio) * fill.quantity

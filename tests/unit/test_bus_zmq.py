@@ -94,6 +94,16 @@ def test_a_late_reader_gets_what_was_before_from_the_journal(journal: Journal) -
             assert (delivery.journal_seq, delivery.replayed) == (21, False)
 
 
+def test_what_the_reader_knows_already_is_not_delivered_again(pair: ZmqPublisher, journal: Journal) -> None:
+    with ZmqSubscriber(pair.endpoint, [OrderCancelRequested], journal=journal.path, after=3) as subscriber:
+        lose(pair, cancel(0))
+        join(pair, subscriber)
+        for number in range(1, 6):
+            record(journal, pair, cancel(number))
+        got = drain(subscriber, lambda got: len(got) == 2)
+        assert [(delivery.journal_seq, delivery.replayed) for delivery in got] == [(4, False), (5, False)]
+
+
 def test_a_gap_is_filled_from_the_journal(journal: Journal) -> None:
     """Nobody reads, both queues hold two messages, hundreds are dropped: none is missing in the end."""
     with (

@@ -123,7 +123,7 @@ def test_late_second_and_foreign_results_change_nothing() -> None:
     once = breaker.acquire()
     breaker.fail(once)
     breaker.fail(once)
-    breaker.fail(Permit(99, 99))
+    breaker.fail(Permit(99))
     assert breaker.state is CLOSED
 
 

@@ -94,10 +94,6 @@ def chain(
     )
 
 
-def step(snapshot: ChainSnapshot, config: FeaturesConfig | None = None) -> object:
-    return FeatureEngine(config or FeaturesConfig(), FlatCurve()).step(snapshot)
-
-
 def test_forward_and_smile_of_an_exact_chain_are_found() -> None:
     features = FeatureEngine(FeaturesConfig(), FlatCurve()).step(chain())
     for i, days in enumerate((30, 90)):

@@ -30,7 +30,6 @@ class CircuitState(Enum):
 class Permit(msgspec.Struct, frozen=True):
     """Leave to make one call; hand it back with ``succeed`` or ``fail``."""
 
-    period: int
     serial: int
 
 
@@ -85,11 +84,10 @@ class CircuitBreaker:
         self._monotonic = monotonic
         self._state = CircuitState.CLOSED
         self._since = 0.0  # when it opened, or when the running trial began
-        self._period = 0  # rises with every change of state
         self._serial = 0
         self._failures = 0
         self._successes = 0
-        self._in_flight: set[int] = set()  # serials of this period without a result
+        self._in_flight: set[int] = set()  # calls of this period without a result
 
     @property
     def state(self) -> CircuitState:
@@ -120,7 +118,7 @@ class CircuitBreaker:
             self._since = self._monotonic()
         self._serial += 1
         self._in_flight.add(self._serial)
-        return Permit(self._period, self._serial)
+        return Permit(self._serial)
 
     def succeed(self, permit: Permit) -> None:
         """Note that the call of ``permit`` worked; a late or second result changes nothing."""
@@ -171,7 +169,7 @@ class CircuitBreaker:
 
     def _take(self, permit: Permit) -> bool:
         _ = self.state  # a trial that ran out of time is settled before its result is looked at
-        if permit.period != self._period or permit.serial not in self._in_flight:
+        if permit.serial not in self._in_flight:
             return False
         self._in_flight.remove(permit.serial)
         return True
@@ -182,6 +180,5 @@ class CircuitBreaker:
 
     def _enter(self, state: CircuitState) -> None:
         self._state = state
-        self._period += 1
         self._failures = self._successes = 0
-        self._in_flight.clear()
+        self._in_flight.clear()  # a new period: results of calls that began before come too late

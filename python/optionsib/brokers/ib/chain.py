@@ -131,7 +131,10 @@ class ChainLoader:
 
         async def load(rule: int) -> None:
             rows: list[PriceIncrement] = await session.ask(
-                f"market rule {rule}", lambda: session.request_market_rule(rule), self._timeout
+                f"market rule {rule}",
+                lambda: session.request_market_rule(rule),
+                self._timeout,
+                in_turn=True,
             )
             self._grids[rule] = tick_grid(rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -431,7 +432,7 @@ class IBGateway:
         """Ask for everything; executions last, when all orders they may belong to are known."""
         timeout = self._config.request_timeout_seconds
         positions, cash, listed = await asyncio.gather(
-            session.ask("positions", session.reqPositionsAsync, timeout),
+            session.ask("positions", session.reqPositionsAsync, timeout, in_turn=True),
             session.ask("cash", session.request_cash, timeout),
             self._query_orders(session),
         )
@@ -453,9 +454,21 @@ class IBGateway:
         """Ask open and completed orders and executions; return the references of the open ones."""
         timeout = self._config.request_timeout_seconds
         ended_before = self._orders.ended()
-        own = await session.ask("open orders", lambda: session.request_open_orders(everyone=False), timeout)
-        every = await session.ask("open orders", lambda: session.request_open_orders(everyone=True), timeout)
-        await session.ask("completed orders", lambda: session.reqCompletedOrdersAsync(False), timeout)
+        own, every = [
+            await session.ask(
+                "open orders",
+                functools.partial(session.request_open_orders, everyone=everyone),
+                timeout,
+                in_turn=True,
+            )
+            for everyone in (False, True)
+        ]
+        await session.ask(
+            "completed orders",
+            functools.partial(session.reqCompletedOrdersAsync, apiOnly=False),
+            timeout,
+            in_turn=True,
+        )
         await session.ask("executions", session.reqExecutionsAsync, timeout)
         listed = {reference(raw) for raw, state in [*own, *every] if is_open(state)}
         self._orders.concluded(listed, ended_before)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -112,17 +113,28 @@ class TwsSession(IB):
         finally:
             self.client.conn.disconnected -= on_gone
 
-    async def ask(self, name: str, request: Callable[[], Awaitable[T]], timeout: float) -> T:
+    async def ask(
+        self, name: str, request: Callable[[], Awaitable[T]], timeout: float, *, in_turn: bool = False
+    ) -> T:
         """Send a request and return its answer.
 
-        Requests of one name wait for each other: TWS's answers to them carry no id.
+        Parameters
+        ----------
+        name : str
+            What is asked, for messages.
+        request : callable
+            Sends it and returns what to wait for.
+        timeout : float
+            Seconds that the broker may take, the waiting for our message rate included.
+        in_turn : bool
+            Whether requests of this name must wait for each other, because answers carry no id.
 
         Raises
         ------
         BrokerError
             If the broker stays silent for ``timeout`` seconds, refuses, or the connection is lost.
         """
-        async with self._locks[name]:
+        async with self._locks[name] if in_turn else contextlib.nullcontext():
             try:
                 return await asyncio.wait_for(request(), timeout)
             except TimeoutError as error:
