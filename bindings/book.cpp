@@ -1,11 +1,12 @@
 // Python face of the book: per-message methods, NumPy batches, depth views.
-#include <pybind11/stl.h>
 #include <pybind11/native_enum.h>
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <span>
 #include <vector>
@@ -32,7 +33,8 @@ py::tuple as_tuple(const RestingOrder& order) {
 std::array<PyObject*, 7> status_members{};
 
 void register_status(py::module_& module) {
-    static_assert(static_cast<std::size_t>(Status::bad_action) + 1 == std::tuple_size_v<decltype(status_members)>);
+    static_assert(static_cast<std::size_t>(Status::bad_action) + 1 ==
+                  std::tuple_size_v<decltype(status_members)>);
     py::native_enum<Status>(module, "BookStatus", "enum.IntEnum",
                             "What became of a message; on anything but OK the book is unchanged.")
         .value("OK", Status::ok)
@@ -75,9 +77,9 @@ void define_reads(py::class_<Native>& type, GetBook book) {
         if (!order) return py::none();
         return as_tuple(*order);
     });
-    type.def("quantity_ahead", [book](const Native& self, OrderId id) {
-        return book(self).quantity_ahead(id);
-    }, py::arg("order_id"));
+    type.def(
+        "quantity_ahead", [book](const Native& self, OrderId id) { return book(self).quantity_ahead(id); },
+        py::arg("order_id"));
     type.def("_queue", [book](const Native& self, int side, Price price) {
         py::list orders;
         if (side_of(side) != static_cast<Side>(0)) {
@@ -105,6 +107,81 @@ void define_reads(py::class_<Native>& type, GetBook book) {
     type.def("__len__", [book](const Native& self) { return book(self).order_count(); });
 }
 
+// The five messages of the book as plain C calls with positional arguments: pybind11's argument handling
+// would cost several times what the book does.
+
+OrderBook* book_of(PyObject* self) {
+    auto* instance = reinterpret_cast<py::detail::instance*>(self);
+    auto* book = instance->get_value_and_holder().value_ptr<OrderBook>();
+    if (book == nullptr) PyErr_SetString(PyExc_TypeError, "OrderBook.__init__ was not called");
+    return book;
+}
+
+// Reads `count` ints (fewer only down to `required`); false with a Python error set.
+bool read_arguments(PyObject* const* given, Py_ssize_t count, std::span<std::int64_t> values,
+                    Py_ssize_t required) {
+    if (count < required || count > static_cast<Py_ssize_t>(values.size())) {
+        PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", required, count);
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        values[static_cast<std::size_t>(i)] = PyLong_AsLongLong(given[i]);
+        if (values[static_cast<std::size_t>(i)] == -1 && PyErr_Occurred()) return false;
+    }
+    return true;
+}
+
+template <Py_ssize_t required, std::size_t most, auto message>
+PyObject* send(PyObject* self, PyObject* const* given, Py_ssize_t count) {
+    OrderBook* book = book_of(self);
+    std::array<std::int64_t, most> values{};
+    if (book == nullptr || !read_arguments(given, count, values, required)) return nullptr;
+    try {
+        return Py_NewRef(status_members[static_cast<std::size_t>(message(*book, values))]);
+    } catch (const std::bad_alloc&) {
+        return PyErr_NoMemory();
+    }
+}
+
+Status send_add(OrderBook& book, const std::array<std::int64_t, 5>& values) {
+    const auto [id, side, price, quantity, owner] = values;
+    const bool known = side == 1 || side == -1;
+    return book.add(id, known ? static_cast<Side>(side) : static_cast<Side>(0), price, quantity,
+                    static_cast<Owner>(owner));
+}
+
+Status send_reduce(OrderBook& book, const std::array<std::int64_t, 2>& values) {
+    return book.reduce(values[0], values[1]);
+}
+
+Status send_cancel(OrderBook& book, const std::array<std::int64_t, 1>& values) {
+    return book.cancel(values[0]);
+}
+
+Status send_replace(OrderBook& book, const std::array<std::int64_t, 4>& values) {
+    return book.replace(values[0], values[1], values[2], values[3]);
+}
+
+Status send_execute(OrderBook& book, const std::array<std::int64_t, 2>& values) {
+    return book.execute(values[0], values[1]);
+}
+
+PyMethodDef method(const char* name, PyObject* (*call)(PyObject*, PyObject* const*, Py_ssize_t)) {
+    return {name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call)), METH_FASTCALL, nullptr};
+}
+
+void define_messages(const py::class_<OrderBook>& type) {
+    static std::array<PyMethodDef, 5> methods{
+        method("add", &send<4, 5, &send_add>), method("reduce", &send<2, 2, &send_reduce>),
+        method("cancel", &send<1, 1, &send_cancel>), method("replace", &send<4, 4, &send_replace>),
+        method("execute", &send<2, 2, &send_execute>)};
+    for (PyMethodDef& entry : methods) {
+        PyObject* descriptor = PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &entry);
+        if (descriptor == nullptr) throw py::error_already_set();
+        py::setattr(type, entry.ml_name, py::reinterpret_steal<py::object>(descriptor));
+    }
+}
+
 py::tuple match_result(const MatchResult& result, const std::vector<Trade>& trades) {
     py::list rows;
     for (const Trade& trade : trades) {
@@ -126,36 +203,26 @@ void register_book(py::module_& module) {
 
     py::class_<OrderBook> book(module, "OrderBook");
     book.def(py::init<std::size_t>(), py::arg("expected_orders") = 1024);
-    book.def("add", [](OrderBook& self, OrderId id, int side, Price price, Quantity quantity, Owner owner) {
-        return status_member(self.add(id, side_of(side), price, quantity, owner));
-    }, py::arg("order_id"), py::arg("side"), py::arg("price"), py::arg("quantity"), py::arg("owner") = 0);
-    book.def("reduce", [](OrderBook& self, OrderId id, Quantity quantity) {
-        return status_member(self.reduce(id, quantity));
-    }, py::arg("order_id"), py::arg("quantity"));
-    book.def("cancel", [](OrderBook& self, OrderId id) { return status_member(self.cancel(id)); },
-             py::arg("order_id"));
-    book.def("replace", [](OrderBook& self, OrderId id, OrderId new_id, Price price, Quantity quantity) {
-        return status_member(self.replace(id, new_id, price, quantity));
-    }, py::arg("order_id"), py::arg("new_order_id"), py::arg("price"), py::arg("quantity"));
-    book.def("execute", [](OrderBook& self, OrderId id, Quantity quantity) {
-        return status_member(self.execute(id, quantity));
-    }, py::arg("order_id"), py::arg("quantity"));
-    book.def("_apply_batch", [](OrderBook& self, const RecordArray& records) {
-        const auto input = records_of(records);
-        py::array_t<std::uint8_t> statuses(records.size());
-        const std::span<std::uint8_t> output(statuses.mutable_data(), input.size());
-        {
-            py::gil_scoped_release release;
-            self.apply_batch(input, output);
-        }
-        return statuses;
-    }, py::arg("records"));
+    define_messages(book);
+    book.def(
+        "_apply_batch",
+        [](OrderBook& self, const RecordArray& records) {
+            const auto input = records_of(records);
+            py::array_t<std::uint8_t> statuses(records.size());
+            const std::span<std::uint8_t> output(statuses.mutable_data(), input.size());
+            {
+                py::gil_scoped_release release;
+                self.apply_batch(input, output);
+            }
+            return statuses;
+        },
+        py::arg("records"));
     define_reads(book, [](const OrderBook& self) -> const OrderBook& { return self; });
 
     py::class_<MatchingEngine> engine(module, "MatchingEngine");
     engine.def(py::init<std::size_t>(), py::arg("expected_orders") = 1024);
     engine.def("_submit", [](MatchingEngine& self, OrderId id, int side, Price price, Quantity quantity,
-                            Owner owner, bool ioc) {
+                             Owner owner, bool ioc) {
         std::vector<Trade> trades;
         const MatchResult result = self.submit(id, side_of(side), price, quantity, owner, ioc, trades);
         return match_result(result, trades);
@@ -165,8 +232,9 @@ void register_book(py::module_& module) {
         const MatchResult result = self.modify(id, price, quantity, trades);
         return match_result(result, trades);
     });
-    engine.def("cancel", [](MatchingEngine& self, OrderId id) { return status_member(self.cancel(id)); },
-               py::arg("order_id"));
+    engine.def(
+        "cancel", [](MatchingEngine& self, OrderId id) { return status_member(self.cancel(id)); },
+        py::arg("order_id"));
     engine.def("_apply_batch", [](MatchingEngine& self, const RecordArray& records) {
         const auto input = records_of(records);
         py::array_t<std::uint8_t> statuses(records.size());

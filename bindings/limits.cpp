@@ -118,8 +118,8 @@ Limits read_limits(const py::dict& values) {
 }
 
 // (con_id, kind, expiry index, strike, multiplier, fee, ((lower_edge, increment), ...))
-using ContractRow = std::tuple<std::int64_t, std::int32_t, std::int32_t, std::int64_t, std::int64_t, std::int64_t,
-                               std::vector<std::pair<std::int64_t, std::int64_t>>>;
+using ContractRow = std::tuple<std::int64_t, std::int32_t, std::int32_t, std::int64_t, std::int64_t,
+                               std::int64_t, std::vector<std::pair<std::int64_t, std::int64_t>>>;
 
 std::pair<std::vector<std::int64_t>, std::vector<ContractRules>> read_contracts(
     const std::vector<ContractRow>& rows) {
@@ -169,49 +169,56 @@ void register_limits(py::module_& module) {
         }))
         .def("update_market", &update_market)
         .def("set_halted", [](Limiter& self, bool halted) { self.engine().set_halted(halted); })
-        .def("set_position", [](Limiter& self, std::int64_t con_id, std::int64_t quantity) {
-            if (quantity > kMaxContracts || quantity < -kMaxContracts) {
-                throw py::value_error("position " + std::to_string(quantity) + " is out of range");
-            }
-            self.engine().set_position(self.index(con_id), quantity);
-        })
+        .def("set_position",
+             [](Limiter& self, std::int64_t con_id, std::int64_t quantity) {
+                 if (quantity > kMaxContracts || quantity < -kMaxContracts) {
+                     throw py::value_error("position " + std::to_string(quantity) + " is out of range");
+                 }
+                 self.engine().set_position(self.index(con_id), quantity);
+             })
         .def("set_cash", [](Limiter& self, Money cash) { self.engine().set_cash(cash); })
         .def("cash", [](Limiter& self) { return self.engine().cash(); })
-        .def("positions", [](Limiter& self) {
-            py::dict positions;
-            for (std::size_t i = 0; i < self.con_ids().size(); ++i) {
-                const std::int64_t quantity = self.engine().position(static_cast<std::uint32_t>(i));
-                if (quantity != 0) positions[py::int_(self.con_ids()[i])] = quantity;
-            }
-            return positions;
-        })
+        .def("positions",
+             [](Limiter& self) {
+                 py::dict positions;
+                 for (std::size_t i = 0; i < self.con_ids().size(); ++i) {
+                     const std::int64_t quantity = self.engine().position(static_cast<std::uint32_t>(i));
+                     if (quantity != 0) positions[py::int_(self.con_ids()[i])] = quantity;
+                 }
+                 return positions;
+             })
         .def("working_count", [](Limiter& self) { return self.engine().working_count(); })
-        .def("exposure", [](Limiter& self) {
-            const Exposure e = self.engine().exposure();
-            return py::make_tuple(e.held.delta, e.held.gamma, e.held.vega, e.worst.delta, e.worst.gamma,
-                                  e.worst.vega, e.notional, e.worst_loss);
-        })
+        .def("exposure",
+             [](Limiter& self) {
+                 const Exposure e = self.engine().exposure();
+                 return py::make_tuple(e.held.delta, e.held.gamma, e.held.vega, e.worst.delta, e.worst.gamma,
+                                       e.worst.vega, e.notional, e.worst_loss);
+             })
         // None: malformed.
-        .def("check", [](Limiter& self, py::handle order, std::int64_t now_ns,
-                         std::optional<OrderHandle> working) -> py::object {
-            const auto terms = self.read(order);
-            if (!terms) return py::none();
-            const Verdict v = self.engine().check(*terms, now_ns, working);
-            return py::make_tuple(v.accepts, v.reduces_risk, static_cast<int>(v.check),
-                                  static_cast<int>(v.finding), v.value, v.limit, v.max_loss,
-                                  con_id_or_none(self, v.contract));
-        })
-        .def("add_working", [](Limiter& self, py::handle order, std::int64_t now_ns) -> py::object {
-            const auto terms = self.read(order);
-            if (!terms) return py::none();
-            return py::int_(self.engine().add_working(*terms, now_ns));
-        })
-        .def("reprice", [](Limiter& self, OrderHandle handle, std::int64_t limit_price) {
-            return static_cast<int>(self.engine().reprice(handle, limit_price));
-        })
-        .def("fill", [](Limiter& self, OrderHandle handle, std::int64_t quantity, std::optional<Money> cash) {
-            return static_cast<int>(self.engine().fill(handle, quantity, cash));
-        })
+        .def("check",
+             [](Limiter& self, py::handle order, std::int64_t now_ns,
+                std::optional<OrderHandle> working) -> py::object {
+                 const auto terms = self.read(order);
+                 if (!terms) return py::none();
+                 const Verdict v = self.engine().check(*terms, now_ns, working);
+                 return py::make_tuple(v.accepts, v.reduces_risk, static_cast<int>(v.check),
+                                       static_cast<int>(v.finding), v.value, v.limit, v.max_loss,
+                                       con_id_or_none(self, v.contract));
+             })
+        .def("add_working",
+             [](Limiter& self, py::handle order, std::int64_t now_ns) -> py::object {
+                 const auto terms = self.read(order);
+                 if (!terms) return py::none();
+                 return py::int_(self.engine().add_working(*terms, now_ns));
+             })
+        .def("reprice",
+             [](Limiter& self, OrderHandle handle, std::int64_t limit_price) {
+                 return static_cast<int>(self.engine().reprice(handle, limit_price));
+             })
+        .def("fill",
+             [](Limiter& self, OrderHandle handle, std::int64_t quantity, std::optional<Money> cash) {
+                 return static_cast<int>(self.engine().fill(handle, quantity, cash));
+             })
         .def("finish", [](Limiter& self, OrderHandle handle) {
             return static_cast<int>(self.engine().finish(handle));
         });

@@ -39,8 +39,8 @@ const char* words(Status status) {
 
 // (max_loss, max_gain, break_evens, kinks, values, tail_slope); None = unbounded.
 template <class Number>
-py::tuple geometry(const Array<std::int64_t>& kind, const Array<Number>& strike, const Array<Number>& quantity,
-                   const Array<Number>& multiplier, Number cash) {
+py::tuple geometry(const Array<std::int64_t>& kind, const Array<Number>& strike,
+                   const Array<Number>& quantity, const Array<Number>& multiplier, Number cash) {
     const py::ssize_t count = kind.size();
     if (kind.ndim() != 1 || strike.ndim() != 1 || quantity.ndim() != 1 || multiplier.ndim() != 1 ||
         strike.size() != count || quantity.size() != count || multiplier.size() != count) {

@@ -37,7 +37,9 @@ def report(failures: list[str]) -> None:
 
 
 def line(row: Row, what: str, expected: float, got: float, error: float, tolerance: float) -> str:
-    given = ", ".join(f"{k}={v}" for k, v in row.items() if k not in (*NAMES, "value", "tolerance", "quantity"))
+    given = ", ".join(
+        f"{k}={v}" for k, v in row.items() if k not in (*NAMES, "value", "tolerance", "quantity")
+    )
     return f"{what}: expected {expected!r}, got {got!r}, error {error:.3g} > {tolerance:.3g}  [{given}]"
 
 
@@ -153,7 +155,18 @@ def test_quantlib_price_table_row_by_row() -> None:
 @needs_tables
 def test_quantlib_greeks_table_row_by_row() -> None:
     # The table names each value in a comment above it; the order is the table's own.
-    order = ["delta", "delta", "elasticity", "gamma", "gamma", "vega", "vega", "theta", "theta per day", "rho"]
+    order = [
+        "delta",
+        "delta",
+        "elasticity",
+        "gamma",
+        "gamma",
+        "vega",
+        "vega",
+        "theta",
+        "theta per day",
+        "rho",
+    ]
     order.append("dividend rho")
     rows = list(quantlib_rows("testGreekValues"))
     assert len(rows) == len(order)

@@ -55,6 +55,16 @@ def option(con_id: int, strike: int, right: str, expiry: tuple[int, int, int] = 
     )
 
 
+SHARE = Contract(1, "TWX", "STK")
+OPTIONS = (
+    option(11, 68, "C"),
+    option(12, 68, "P"),
+    option(13, 70, "C"),
+    option(14, 70, "P"),
+    option(15, 70, "C", (2014, 7, 18)),
+)
+
+
 @dataclass
 class ListedTape:
     """Two calls and two puts of one expiry, one call of a later one; one step a minute."""
@@ -64,14 +74,8 @@ class ListedTape:
     sha256: str = "0" * 64
     session_open_ns: int = new_york_ns(2014, 6, 6, 9, 30)
     session_close_ns: int = new_york_ns(2014, 6, 6, 16, 0)
-    underlying: Contract = Contract(1, "TWX", "STK")
-    contracts: tuple[Contract, ...] = (
-        option(11, 68, "C"),
-        option(12, 68, "P"),
-        option(13, 70, "C"),
-        option(14, 70, "P"),
-        option(15, 70, "C", (2014, 7, 18)),
-    )
+    underlying: Contract = SHARE
+    contracts: tuple[Contract, ...] = OPTIONS
     minutes: list[dict[int, tuple[int | None, int, int | None, int]]] = field(default_factory=list)
 
     def steps(self) -> Iterator[TapeStep]:

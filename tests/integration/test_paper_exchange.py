@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import ib_async
 import pytest
 
+from optionsib.brokers.paper import PaperExchange
+from optionsib.common.config import FeesConfig
 from optionsib.common.errors import BrokerError, DataError
+from optionsib.common.ports import TapeStep
 from optionsib.pricing import greeks, implied_volatility
 
 UTC = dt.UTC
@@ -352,3 +356,37 @@ def test_a_broken_tape_stops_the_exchange_with_its_error(laboratory: Any) -> Non
             await exchange.serve_until_closed()
 
     laboratory.run(scenario())
+
+
+class CrashingTape:
+    """Breaks with an error of its own in the second minute."""
+
+    def __init__(self, tape: Any) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tape, name)
+
+    def steps(self) -> Iterator[TapeStep]:
+        yield from self._tape.steps()
+        raise KeyError("lost row")
+
+
+@pytest.mark.parametrize("pace", ["lockstep", "real"])
+def test_a_tape_that_crashes_does_not_look_finished(laboratory: Any, pace: str) -> None:
+    async def scenario() -> None:
+        exchange = await laboratory.start(CrashingTape(laboratory.tape()), pace=pace, speed=6000.0)
+        client = await laboratory.raw(exchange)
+        client.send(49, 1)
+        client.send(49, 1)
+        await client.rest()
+        with pytest.raises(DataError, match="lost row"):
+            await exchange.serve_until_closed()
+
+    laboratory.run(scenario())
+
+
+def test_bad_settings_are_refused(laboratory: Any) -> None:
+    for wrong in ({"speed": 0}, {"pace": "fast"}, {"account": "U123"}):
+        with pytest.raises(ValueError, match=str(next(iter(wrong.values())))):
+            PaperExchange(laboratory.tape(), fees=FeesConfig(), **wrong)

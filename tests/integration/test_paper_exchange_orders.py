@@ -8,8 +8,6 @@ from typing import Any
 import ib_async
 import pytest
 
-STEP = "reqCurrentTimeAsync"
-
 
 def contract(con_id: int) -> ib_async.Contract:
     return ib_async.Contract(secType="STK" if con_id == 1 else "OPT", conId=con_id, exchange="SMART")
@@ -185,6 +183,7 @@ def test_refusals_name_their_reason_and_leave_no_order(laboratory: Any) -> None:
             (contract(11), limit("BUY", 1, 1.5, conditions=[ib_async.TimeCondition()]), 201),
             (contract(11), limit("BUY", 1, 1.5, algoStrategy="Adaptive"), 201),
             (contract(11), limit("BUY", 1, 1.5, account="DU1"), 321),
+            (contract(11), limit("BUY", 1, 1.5, orderRef="x" * 129), 321),
             (contract(11), limit("BUY", 1_000, 2.00), 201),  # more than the account holds
             (contract(1), limit("BUY", 1, 69.0), 201),
             (contract(99), limit("BUY", 1, 1.5), 200),
@@ -279,7 +278,7 @@ def test_selling_a_combination_and_ratios_and_credits(laboratory: Any) -> None:
 
 def test_several_resting_orders_fill_in_order_of_order_id(laboratory: Any) -> None:
     async def scenario() -> None:
-        lower = {con_id: (5_000, 10, 5_100, 10) for con_id in (11, 12, 13, 14)}
+        lower = dict.fromkeys((11, 12, 13, 14), (5_000, 10, 5_100, 10))
         exchange = await laboratory.start(laboratory.tape(lower))
         client = await laboratory.connect(exchange)
         await client.reqCurrentTimeAsync()

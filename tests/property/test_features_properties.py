@@ -24,12 +24,31 @@ from optionsib.features import ChainFeatures, FeatureEngine, run_tape
 CURVE = RateCurve.from_config(
     RatesConfig(as_of=dt.date(2014, 6, 5), source="test", points=(RatePoint(tenor_days=365, rate=0.001),))
 )
-PER_CONTRACT = (
-    "bid ask mid spread feed_age change_age usable log_moneyness implied_volatility fitted_volatility "
-    "fitted_price price_residual volatility_residual delta gamma vega theta columns kind strike time_to_expiry"
-).split()
-PER_EXPIRY = "forward at_the_money_volatility skew curvature term_slope smile_quotes".split()
-SCALARS = "at_ns underlying_price realized_volatility underlying_feed_age".split()
+PER_CONTRACT = [
+    "bid",
+    "ask",
+    "mid",
+    "spread",
+    "feed_age",
+    "change_age",
+    "usable",
+    "log_moneyness",
+    "implied_volatility",
+    "fitted_volatility",
+    "fitted_price",
+    "price_residual",
+    "volatility_residual",
+    "delta",
+    "gamma",
+    "vega",
+    "theta",
+    "columns",
+    "kind",
+    "strike",
+    "time_to_expiry",
+]
+PER_EXPIRY = ["forward", "at_the_money_volatility", "skew", "curvature", "term_slope", "smile_quotes"]
+SCALARS = ["at_ns", "underlying_price", "realized_volatility", "underlying_feed_age"]
 
 
 def engine() -> FeatureEngine:

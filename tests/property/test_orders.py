@@ -34,14 +34,14 @@ def fill(number: int, units: int, ref: str = "O1", sign: int = 1) -> list[Execut
     common = {"order_ref": ref, "at_ns": 5}
     return [
         Execution(
-            execution_id=f"{ref}-{number}.c", con_id=9, side=sign, quantity=units, price=5_000 * sign,
+            execution_id=f"{ref}-{number}-0.01", con_id=9, side=sign, quantity=units, price=5_000 * sign,
             is_combo=True, **common,
         ),
         Execution(
-            execution_id=f"{ref}-{number}.1", con_id=1001, side=sign, quantity=units, price=15_000, **common
+            execution_id=f"{ref}-{number}-1.01", con_id=1001, side=sign, quantity=units, price=15_000, **common
         ),
         Execution(
-            execution_id=f"{ref}-{number}.2", con_id=1003, side=-sign, quantity=2 * units, price=5_000,
+            execution_id=f"{ref}-{number}-2.01", con_id=1003, side=-sign, quantity=2 * units, price=5_000,
             **common,
         ),
     ]  # fmt: skip
@@ -129,10 +129,16 @@ def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
         manager.apply(opening())
     with pytest.raises(ExecutionError, match="does not fit"):
         manager.apply(fill(0, 2)[0])
+    manager.apply(fill(0, 1)[1])
+    corrected = Execution(
+        execution_id="O1-0-1.02", order_ref="O1", con_id=1001, side=1, quantity=1, price=14_900, at_ns=6
+    )
+    with pytest.raises(ExecutionError, match="corrects O1-0-1.01"):
+        manager.apply(corrected)
     stranger = Execution(execution_id="x", order_ref="O1", con_id=5, side=1, quantity=1, price=1, at_ns=1)
     with pytest.raises(ExecutionError, match="no leg"):
         manager.apply(stranger)
-    assert manager.executions == {}
+    assert list(manager.executions) == ["O1-0-1.01"]
     assert manager.records["O1"].filled == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
@@ -23,6 +24,10 @@ LEGS = st.lists(
 CASH = st.integers(-40, 40).map(lambda units: units * 12_345_600)
 
 
+def columns(legs: list[tuple[int, int, int, int]]) -> list[list[int]]:
+    return [[leg[field] for leg in legs] for field in range(4)]
+
+
 def payoff(legs: list[tuple[int, int, int, int]], cash: int, spot: Fraction) -> Fraction:
     total = Fraction(cash)
     for kind, strike, quantity, multiplier in legs:
@@ -34,7 +39,7 @@ def payoff(legs: list[tuple[int, int, int, int]], cash: int, spot: Fraction) -> 
 @settings(max_examples=300, deadline=None)
 @given(LEGS, CASH)
 def test_exact_geometry_equals_brute_force(legs: list[tuple[int, int, int, int]], cash: int) -> None:
-    kind, strike, quantity, multiplier = (list(column) for column in zip(*legs)) if legs else ([], [], [], [])
+    kind, strike, quantity, multiplier = columns(legs)
     found = exact_payoff_geometry(kind, strike, quantity, cash, multiplier)
 
     kinks = sorted({0} | {k for sign, k, _, _ in legs if sign})
@@ -55,7 +60,7 @@ def test_exact_geometry_equals_brute_force(legs: list[tuple[int, int, int, int]]
         assert abs(payoff(legs, cash, Fraction(root))) <= scale * Fraction(1, 10**9)
     points = sorted({*map(Fraction, kinks), *map(Fraction, roots), far})
     ends = {Fraction(root) for root in roots}
-    for left, right in zip(points, points[1:], strict=False):
+    for left, right in itertools.pairwise(points):
         middle = payoff(legs, cash, (left + right) / 2)
         for end in (left, right):
             if end not in ends:
@@ -67,7 +72,7 @@ def test_exact_geometry_equals_brute_force(legs: list[tuple[int, int, int, int]]
 @settings(max_examples=200, deadline=None)
 @given(LEGS, CASH)
 def test_the_float_face_agrees_with_the_exact_one(legs: list[tuple[int, int, int, int]], cash: int) -> None:
-    kind, strike, quantity, multiplier = (list(column) for column in zip(*legs)) if legs else ([], [], [], [])
+    kind, strike, quantity, multiplier = columns(legs)
     exact = exact_payoff_geometry(kind, strike, quantity, cash, multiplier)
     floating = payoff_geometry(kind, np.array(strike) / 1e4, quantity, cash / 1e6, multiplier)
     assert floating.kinks == pytest.approx(exact.kinks / 1e4)

@@ -21,7 +21,7 @@ from optionsib.data.synthetic.market import (
     list_contracts,
     mean_reverting,
 )
-from optionsib.data.synthetic.parameters import DayParameters
+from optionsib.data.synthetic.parameters import DayParameters, QuoteParameters
 from optionsib.data.validation import Defect, validate_tape
 
 
@@ -92,6 +92,13 @@ def test_a_shown_bid_never_goes_away_and_the_ask_is_always_there(tape: Simulated
     assert (quotes.bid_size[shown] >= 1).all()
     assert (quotes.bid_size[~shown] == 0).all()
     assert (quotes.ask_size >= 1).all()
+
+
+def test_even_a_maker_without_a_margin_never_locks_or_crosses_his_quote() -> None:
+    eager = QuoteParameters(width_money=(0.0, 0.0), width_out=(0.0, 0.0), width_in=0.0)
+    quotes = quote_matrix(SimulatedTape(7, parameters=DayParameters(quotes=eager)))
+    shown = np.isfinite(quotes.bid)
+    assert (quotes.ask[shown] > quotes.bid[shown] + 0.005).all()
 
 
 def test_both_rules_of_the_tick_grid_are_used(tape: SimulatedTape) -> None:

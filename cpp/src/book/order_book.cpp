@@ -121,9 +121,13 @@ Status OrderBook::take(OrderId id, Quantity quantity) {
     return Status::ok;
 }
 
-Status OrderBook::reduce(OrderId id, Quantity quantity) { return take(id, quantity); }
+Status OrderBook::reduce(OrderId id, Quantity quantity) {
+    return take(id, quantity);
+}
 
-Status OrderBook::execute(OrderId id, Quantity quantity) { return take(id, quantity); }
+Status OrderBook::execute(OrderId id, Quantity quantity) {
+    return take(id, quantity);
+}
 
 Status OrderBook::cancel(OrderId id) {
     const std::uint32_t slot = index_.find(id);

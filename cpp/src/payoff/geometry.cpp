@@ -77,7 +77,8 @@ bool evaluate(std::span<const Leg<typename System::Number>> legs, typename Syste
         Sum payoff = cash;
         for (const auto& leg : legs) {
             const Number intrinsic =
-                leg.kind == 0 ? spot : std::max<Number>(static_cast<Number>(leg.kind) * (spot - leg.strike), 0);
+                leg.kind == 0 ? spot
+                              : std::max<Number>(static_cast<Number>(leg.kind) * (spot - leg.strike), 0);
             payoff += Sum{leg.quantity} * leg.multiplier * System::money_per_price * intrinsic;
         }
         if (!System::fits(payoff)) return false;

@@ -47,7 +47,8 @@ bool within(Verdict& verdict, Check check, double value, std::optional<double> l
 bool within(Verdict& verdict, Check check, Money value, std::optional<Money> limit) {
     if (!limit) return refuse_missing(verdict, check);
     if (value <= *limit && value != kUnbounded) return true;
-    const double shown = value == kUnbounded ? std::numeric_limits<double>::infinity() : static_cast<double>(value);
+    const double shown =
+        value == kUnbounded ? std::numeric_limits<double>::infinity() : static_cast<double>(value);
     return refuse(verdict, check, shown, static_cast<double>(*limit));
 }
 
@@ -72,9 +73,13 @@ void add_by_sign(Greeks& high, Greeks& low, const Greeks& greeks) {
     add(high.vega, low.vega, greeks.vega);
 }
 
-std::int64_t to_price(double currency) { return std::llround(currency * kPriceScale); }
+std::int64_t to_price(double currency) {
+    return std::llround(currency * kPriceScale);
+}
 
-bool is_usable(double price) { return price > 0.0 && price * kPriceScale < static_cast<double>(kMaxLimitPrice); }
+bool is_usable(double price) {
+    return price > 0.0 && price * kPriceScale < static_cast<double>(kMaxLimitPrice);
+}
 
 Greeks greeks_a_contract(const ContractTerms& terms, const Market& market) {
     const auto multiplier = static_cast<double>(terms.multiplier);
@@ -96,7 +101,9 @@ LimitEngine::LimitEngine(const Limits& limits, std::span<const ContractRules> co
     worst_loss_ = WorstLoss(contracts_);
 }
 
-void LimitEngine::set_market(std::uint32_t contract, const Market& market) { market_[contract] = market; }
+void LimitEngine::set_market(std::uint32_t contract, const Market& market) {
+    market_[contract] = market;
+}
 
 void LimitEngine::set_underlying(double spot, double feed_age) {
     spot_ = spot > 0.0 ? spot : kUnknown;
@@ -109,9 +116,8 @@ bool LimitEngine::is_well_formed(const OrderTerms& order) const {
     for (std::size_t i = 0; i < order.legs.size(); ++i) {
         const Leg& leg = order.legs[i];
         if (leg.contract >= contracts_.size() || leg.ratio == 0) return false;
-        if (leg.ratio > kMaxContracts / order.quantity || -leg.ratio > kMaxContracts / order.quantity) {
-            return false;
-        }
+        const std::int64_t largest = kMaxContracts / order.quantity;
+        if (leg.ratio > largest || leg.ratio < -largest) return false;
         for (std::size_t j = 0; j < i; ++j) {
             if (order.legs[j].contract == leg.contract) return false;
         }
@@ -211,7 +217,8 @@ LimitEngine::Totals LimitEngine::totals() const {
         for (const Leg& leg : gathered_[i].legs) {
             bool counted = positions_[leg.contract] != 0;
             for (std::size_t j = 0; j < i && !counted; ++j) {
-                for (const Leg& before : gathered_[j].legs) counted = counted || before.contract == leg.contract;
+                for (const Leg& before : gathered_[j].legs)
+                    counted = counted || before.contract == leg.contract;
             }
             if (!counted) shares += gross(leg.contract);
         }
@@ -361,8 +368,9 @@ bool LimitEngine::check_portfolio_exposure(const OrderTerms& order, Verdict& ver
            within(verdict, Check::portfolio_vega, worse(sums.held.vega, sums.high.vega, sums.low.vega),
                   limits_.portfolio_vega) &&
            within(verdict, Check::portfolio_notional, sums.notional, limits_.portfolio_notional) &&
-           (limits_.portfolio_loss ? within(verdict, Check::portfolio_loss, portfolio_loss(), limits_.portfolio_loss)
-                                   : refuse_missing(verdict, Check::portfolio_loss));
+           (limits_.portfolio_loss
+                ? within(verdict, Check::portfolio_loss, portfolio_loss(), limits_.portfolio_loss)
+                : refuse_missing(verdict, Check::portfolio_loss));
 }
 
 bool LimitEngine::check_rate(std::int64_t now_ns, Verdict& verdict) const {

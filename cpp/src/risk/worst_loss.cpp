@@ -9,7 +9,9 @@ namespace {
 constexpr Int128 kMoneyPerPrice = 100;  // 1/1000000 over 1/10000
 constexpr std::int32_t kStockAlone = -1;
 
-Int128 magnitude(Int128 value) { return value < 0 ? -value : value; }
+Int128 magnitude(Int128 value) {
+    return value < 0 ? -value : value;
+}
 
 }  // namespace
 
@@ -130,10 +132,13 @@ Loss WorstLoss::evaluate(const Int128* profile, std::size_t component) const {
         const Group& group = groups_[g];
         if (group.component != component) continue;
         const Int128* points = profile + group.offset;
+        const Int128 tail = std::max<Int128>(-points[group.kinks.size()], 0);
         Int128 lowest = points[0];
-        for (std::size_t k = 1; k < group.kinks.size(); ++k) lowest = std::min(lowest, points[k]);
+        for (std::size_t k = 1; k < group.kinks.size(); ++k) {
+            lowest = std::min(lowest, points[k] + tail * group.kinks[k]);
+        }
         loss.value -= lowest;
-        loss.tail += std::max<Int128>(-points[group.kinks.size()], 0);
+        loss.tail += tail;
     }
     for (std::size_t i = 0; i < involved_.size(); ++i) {
         if (groups_[involved_[i].group].component != component) continue;
@@ -197,7 +202,7 @@ Loss WorstLoss::component_worst(std::span<const OrderTerms> orders, std::size_t 
     Loss worst = evaluate(current_.data(), component);
     while (advance()) {
         const Loss loss = evaluate(current_.data(), component);
-        if (!loss.is_within(worst)) worst = loss;
+        if (loss > worst) worst = loss;
     }
     return worst;
 }
@@ -249,6 +254,24 @@ Loss WorstLoss::portfolio(std::span<const Holding> holdings, std::span<const Ord
     return total;
 }
 
+bool WorstLoss::is_no_worse(const Int128* filled, const Int128* unfilled, std::size_t component) const {
+    const Loss after = evaluate(filled, component);
+    const Loss before = evaluate(unfilled, component);
+    if (after.tail != before.tail) return after.tail < before.tail;
+    if (after.value > before.value) return false;
+    if (before.tail == 0) return true;
+    // The same growth in sum; it must not have moved from one expiry to another.
+    for (std::size_t g = 0; g < group_count_; ++g) {
+        const Group& group = groups_[g];
+        const std::size_t tail = group.offset + group.kinks.size();
+        if (group.component == component &&
+            std::min<Int128>(filled[tail], 0) != std::min<Int128>(unfilled[tail], 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool WorstLoss::reduces(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
                         const OrderTerms& candidate) {
     constexpr std::size_t kTouched = 1;
@@ -286,8 +309,7 @@ bool WorstLoss::reduces(std::span<const Holding> holdings, std::span<const Order
     filled.resize(size_);
     do {
         for (std::size_t p = 0; p < size_; ++p) filled[p] = current_[p] + change[p];
-        const Loss without = evaluate(current_.data(), kTouched);
-        if (!evaluate(filled.data(), kTouched).is_within(without)) return false;
+        if (!is_no_worse(filled.data(), current_.data(), kTouched)) return false;
     } while (advance());
     return true;
 }

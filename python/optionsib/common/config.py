@@ -219,6 +219,9 @@ class ControlConfig(Section):
     """
 
     endpoint: str = Field(default="", description="ZeroMQ endpoint; empty = ipc socket in the state folder")
+    stream_endpoint: str = Field(
+        default="", description="where events are published; empty = ipc socket in the state folder"
+    )
     curve_public_key: str = ""
     curve_secret_key: SecretStr = Field(default=SecretStr(""), description="only by environment variable")
 

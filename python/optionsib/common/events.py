@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from optionsib.common.types import Order
+from optionsib.common.types import Contract, Order
 
 SCHEMA_VERSION = 1
 
@@ -278,6 +278,15 @@ class PortfolioSnapshot(Event, frozen=True):
     working_orders: int
 
 
+class ChainLoaded(Event, frozen=True):
+    """The contracts of this journal, as the broker described them."""
+
+    at_ns: int
+    underlying: Contract
+    options: tuple[Contract, ...]
+    simulated: bool
+
+
 class SmileSnapshot(Event, frozen=True):
     """One expiry's smile at one instant, for the report. NaN = no usable quote at that strike."""
 
@@ -311,4 +320,5 @@ AnyEvent = (
     | Resumed
     | PortfolioSnapshot
     | SmileSnapshot
+    | ChainLoaded
 )

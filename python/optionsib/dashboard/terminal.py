@@ -96,7 +96,7 @@ def render(view: SessionView) -> RenderableType:
     """Return the picture as a rich layout."""
     layout = Layout()
     layout.split_column(
-        Layout(_header(view), size=5),
+        Layout(_header(view), size=6),
         Layout(name="middle", size=12),
         Layout(_decisions(view), ratio=1, minimum_size=8),
     )

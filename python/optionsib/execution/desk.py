@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from optionsib.brokers.api import BrokerAPI, BrokerState
 from optionsib.bus.journal import Journal
+from optionsib.bus.local import LocalBus
 from optionsib.common.errors import ExecutionError, SettlementError
 from optionsib.common.events import (
     AnyEvent,
@@ -48,15 +49,22 @@ from optionsib.execution.settlement import Settlement
 from optionsib.risk.limits import LimitChecker
 
 NOTICES_KEPT = 100
+# The gateway's own codes: a message that could not be read, an order that lives twice, an execution
+# that was corrected. What we believe may be wrong then.
+ALARMS = frozenset({-1, -2, -4})
 
 
 class OrderDesk:
-    """Joins broker, journal, books, vault and limits."""
+    """Joins broker, journal, books, vault and limits.
+
+    The bus's tap is the journal: an event is captured before anyone sees it.
+    """
 
     def __init__(
         self,
         *,
         broker: BrokerAPI,
+        bus: LocalBus,
         journal: Journal,
         clock: Clock,
         ledger: SettlementLedger,
@@ -64,6 +72,7 @@ class OrderDesk:
         contracts: Mapping[int, Contract],
     ) -> None:
         self._broker = broker
+        self._bus = bus
         self._journal = journal
         self._clock = clock
         self._checker = checker
@@ -86,21 +95,21 @@ class OrderDesk:
         if isinstance(outcome, ApprovedOrder):
             record = self._reserve(record, outcome)
             outcome = record.outcome
-        self._append(record)
+        self._bus.publish(record)
         if not isinstance(outcome, ApprovedOrder):
             return record
         order, now = outcome.order, self._clock.now_ns()
         known = self.manager.records.get(order.order_ref)
         if known is None:
             submitted = OrderSubmitted(order=order, at_ns=now)
-            self._append(submitted)
+            self._bus.publish(submitted)
             self.manager.apply(submitted)
             self._checker.on_order_working(order)
         else:
             modified = OrderModifyRequested(
                 order_ref=order.order_ref, limit_price=order.limit_price, at_ns=now
             )
-            self._append(modified)
+            self._bus.publish(modified)
             self.manager.apply(modified)
             self._checker.on_order_modified(order.order_ref, order.limit_price)
         self._journal.commit()
@@ -136,7 +145,7 @@ class OrderDesk:
         request = OrderCancelRequested(
             order_ref=record.order.order_ref, at_ns=self._clock.now_ns(), reason=reason
         )
-        self._append(request)
+        self._bus.publish(request)
         self.manager.apply(request)
         self._journal.commit()
         await self._broker.cancel(record.order.order_ref)
@@ -154,14 +163,14 @@ class OrderDesk:
     def halt(self, reason: str, operator: str = "") -> None:
         """Latch a halt in the journal: no new risk until an operator resumes."""
         if not self._journal.is_halted():
-            self._append(Halted(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
+            self._bus.publish(Halted(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
             self._journal.commit()
         self._checker.set_halted(True)
 
     def resume(self, reason: str, operator: str = "") -> None:
         """Lift a halt."""
         if self._journal.is_halted():
-            self._append(Resumed(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
+            self._bus.publish(Resumed(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
             self._journal.commit()
         self._checker.set_halted(False)
 
@@ -171,9 +180,11 @@ class OrderDesk:
         """Journal broker events and fold them into the books."""
         effects: list[Effect] = []
         for event in events:
-            self._append(event)
+            self._bus.publish(event)
             if isinstance(event, BrokerNotice):
                 self.notices.append(event)
+                if event.code in ALARMS:
+                    self.halt(f"broker alarm {event.code}: {event.message}")
                 continue
             effects += self._fold(event)
         self._journal.commit()
@@ -260,6 +271,3 @@ class OrderDesk:
         for order_ref in reserved:
             if order_ref not in self.manager.records:
                 self.settlement.release(order_ref)
-
-    def _append(self, event: AnyEvent) -> None:
-        self._journal.append(event, self._clock.now_ns())

@@ -104,6 +104,7 @@ class OrderManager:
         self.executions: dict[str, Execution] = {}
         self.commissions: dict[str, int] = {}
         self._early_commissions: dict[str, int] = {}
+        self._stems: dict[str, str] = {}
 
     def working(self) -> list[OrderRecord]:
         """Return the orders that are not done, oldest first."""
@@ -172,6 +173,7 @@ class OrderManager:
         if execution.execution_id in self.executions:
             return []
         record = self._record(execution.order_ref)
+        self._refuse_correction(execution)
         order = record.order
         single = len(order.legs) == 1
         effects: list[Effect] = []
@@ -201,6 +203,16 @@ class OrderManager:
         if early is not None:
             effects += self._book_commission(execution, early)
         return effects
+
+    def _refuse_correction(self, execution: Execution) -> None:
+        """Refuse a known execution under a new version: the part of its id after the last dot."""
+        stem = execution.execution_id.rpartition(".")[0]
+        before = self._stems.setdefault(stem, execution.execution_id) if stem else ""
+        if stem and before != execution.execution_id:
+            raise ExecutionError(
+                f"execution {execution.execution_id} corrects {before}, which is booked already; the books "
+                "keep the first version until an operator settles the difference"
+            )
 
     @staticmethod
     def _check_leg(record: OrderRecord, execution: Execution) -> None:

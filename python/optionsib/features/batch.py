@@ -15,7 +15,7 @@ def run_tape(tape: QuoteTape, engine: FeatureEngine) -> Iterator[ChainFeatures]:
     """Yield the features of every step of ``tape``.
 
     A quote counts as changed when one of its prices changed, as in the live feed; a size alone is no
-    change. At each step the feed is alive: it confirms every quote that it has given so far.
+    change. A step with any quote shows that the feed is alive (``ChainState.observe``).
     """
     state = ChainState(tape.underlying, tape.contracts)
     last: dict[int, tuple[TapeQuote, int]] = {}
@@ -37,6 +37,5 @@ def run_tape(tape: QuoteTape, engine: FeatureEngine) -> Iterator[ChainFeatures]:
                     changed_ns=changed_ns,
                 )
             )
-        state.apply(quotes)
-        state.confirm(step.at_ns)
+        state.observe(step.at_ns, quotes)
         yield engine.step(state.snapshot(step.at_ns))

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from optionsib.bus.journal import chain_hash, connect_read_only, genesis_hash
+from optionsib.bus.journal_reader import chain_hash, connect_read_only, genesis_hash
 from optionsib.common import codec
 from optionsib.common.errors import JournalError
 

@@ -25,6 +25,12 @@ from optionsib.performance.report import write_report
 from optionsib.trader import SessionSummary
 
 DEMO_LINES = 250
+REPORT_NOTES = (
+    "A resting order fills when the opposite quote reaches its limit. A limit may stay a few cents from the "
+    "present fair value before it is repriced, and the minimum edge does not cover all fees: the demo shows "
+    "the machinery, not a strategy to follow.",
+    "Volatilities and Greeks are Black-76 on the parity forward: a European approximation.",
+)
 NO_PROOF = "model with no demonstrated skill: one day proves nothing"
 
 
@@ -93,7 +99,13 @@ def run_demo(
             summary = asyncio.run(run_session(setup, view.update))
         report = state / "report.html"
         write_report(
-            journal_path(state), tape_path(state), report, title=running.tape, simulated=running.simulated
+            journal_path(state),
+            tape_path(state),
+            report,
+            title=running.tape,
+            simulated=running.simulated,
+            fee_rows=config.fees.rows,
+            notes=(f"{NO_PROOF} ({model_note})", *REPORT_NOTES),
         )
     _print_summary(console, summary, running.tape, report, time.monotonic() - started)
     if before_hash:

@@ -20,12 +20,15 @@ from optionsib.brokers.api import BrokerState
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.brokers.paper.fees import FeeTable
 from optionsib.bus.control import ControlServer, Handler
+from optionsib.bus.endpoints import state_endpoint
 from optionsib.bus.journal import Journal, make_genesis
+from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TickTape
+from optionsib.bus.zmq import ZmqPublisher
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
 from optionsib.common.errors import LiveTradingRefusedError
-from optionsib.common.events import VaultTransaction
+from optionsib.common.events import Event, VaultTransaction
 from optionsib.common.faults import fault_point
 from optionsib.common.session_view import SessionView
 from optionsib.common.types import SECOND_NS, Json
@@ -78,7 +81,12 @@ def tape_path(folder: Path) -> Path:
 
 def control_endpoint(config: Config) -> str:
     """Return the control socket of the daemon that uses this configuration."""
-    return config.control.endpoint or f"ipc://{Path(config.paths.state).resolve() / 'control.sock'}"
+    return state_endpoint(Path(config.paths.state), "control", config.control.endpoint)
+
+
+def stream_endpoint(config: Config) -> str:
+    """Return where the daemon publishes its events to attached processes."""
+    return state_endpoint(Path(config.paths.state), "stream", config.control.stream_endpoint)
 
 
 def refuse_unarmed(setup: SessionSetup) -> None:
@@ -173,18 +181,21 @@ async def _trade(
         chain = await broker.option_chain(config.session.symbol)
         clock.advance(max(clock.now_ns(), chain.session_open_ns))
         trading_day = dt.datetime.fromtimestamp(chain.session_open_ns // SECOND_NS, NEW_YORK).date()
+        bus = LocalBus(tap=lambda _number, event: _capture(journal, clock, event))
         ledger = TokenVault(
             config.session.seed,
             config.vault,
             clock=clock,
-            record=lambda transaction: _write_down(journal, transaction),
+            record=lambda transaction: _write_down(bus, journal, transaction),
         )
         fee = FeeTable(config.fees, trading_day).total(1)
         fees = {contract.con_id: fee for contract in (chain.underlying, *chain.options)}
+        stream = EventStream(bus, journal, stream_endpoint(config))
         trader = QuantumTrader(
             config=config,
             chain=chain,
             broker=broker,
+            bus=bus,
             journal=journal,
             tape=tape,
             clock=clock,
@@ -193,18 +204,57 @@ async def _trade(
             curve=RateCurve.from_config(config.rates, trading_day),
             checker=LimitChecker(config.limits, (chain.underlying, *chain.options), fees),
             notices=(*setup.notices, UNIT_NOTE),
-            show=show,
+            show=stream.before(show),
         )
         with _signals(trader):
             async with ControlServer(control_endpoint(config), _handlers(trader)):
-                await trader.start(state, resumed=resumed)
-                return await trader.run()
+                try:
+                    await trader.start(state, resumed=resumed)
+                    return await trader.run()
+                finally:
+                    stream.close()
     finally:
         await broker.disconnect()
 
 
-def _write_down(journal: Journal, transaction: VaultTransaction) -> None:
-    journal.append_durable(transaction, transaction.at_ns)
+class EventStream:
+    """Publishes journaled events to attached processes, after their commit, with their journal number."""
+
+    def __init__(self, bus: LocalBus, journal: Journal, endpoint: str) -> None:
+        self._journal = journal
+        self._publisher = ZmqPublisher(endpoint)
+        self._waiting: list[tuple[int, Event]] = []
+        bus.subscribe(Event, lambda event: self._waiting.append((journal.last_seq, event)))
+
+    def before(self, show: Callable[[SessionView], None]) -> Callable[[SessionView], None]:
+        """Return ``show`` with a flush of the step's events before it."""
+
+        def flush_and_show(view: SessionView) -> None:
+            self.flush()
+            show(view)
+
+        return flush_and_show
+
+    def flush(self) -> None:
+        """Send what has been committed since the last call."""
+        for number, event in self._waiting:
+            self._publisher.publish(event, number)
+        self._waiting.clear()
+        self._publisher.heartbeat()
+
+    def close(self) -> None:
+        """Send the rest and close the socket."""
+        self.flush()
+        self._publisher.close()
+
+
+def _capture(journal: Journal, clock: SteppedClock | SystemClock, event: Event) -> None:
+    journal.append(event, clock.now_ns())
+
+
+def _write_down(bus: LocalBus, journal: Journal, transaction: VaultTransaction) -> None:
+    bus.publish(transaction)
+    journal.commit()
     fault_point("after-vault-journal-before-chain")
 
 

@@ -19,17 +19,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from optionsib.common.errors import MissingExtraError
-from optionsib.common.events import (
-    ApprovedOrder,
-    SmileSnapshot,
-)
+from optionsib.common.events import ApprovedOrder, SmileSnapshot
 from optionsib.common.types import Contract, Json
 from optionsib.performance.report_rows import money, page_data, with_high
-from optionsib.performance.session_facts import (
-    SessionFacts,
-    TradeFacts,
-    read_facts,
-)
+from optionsib.performance.session_facts import SessionFacts, TradeFacts, read_facts
 from optionsib.performance.smiles import smiles_with_fills
 
 if TYPE_CHECKING:
@@ -89,7 +82,8 @@ def write_report(
     simulated
         True if no market ever quoted these prices: the page says so wherever one looks.
     contracts
-        The day's contracts by id; without them legs show as ``#<con_id>`` and fills not on smiles.
+        The day's contracts by id; None = as the journal lists them. Without either, legs show as
+        ``#<con_id>`` and fills not on smiles.
     smiles
         Smiles that do not stand in the journal.
     fee_rows
@@ -108,7 +102,7 @@ def write_report(
     """
     plotly = _plotly_source()
     facts = read_facts(journal)
-    known = contracts or {}
+    known = contracts or facts.contracts
     trades = facts.trades(known)
     summary = _summary(facts, trades, out, title, simulated)
     shown = smiles_with_fills(

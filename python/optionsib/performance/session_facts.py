@@ -17,6 +17,7 @@ from optionsib.common.events import (
     AnyEvent,
     ApprovedOrder,
     BrokerNotice,
+    ChainLoaded,
     CommissionReport,
     DecisionRecord,
     Execution,
@@ -98,6 +99,7 @@ class SessionFacts:
     decisions: list[DecisionRecord] = field(default_factory=list)
     other_refusals: list[Refusal] = field(default_factory=list)
     orders: dict[str, Order] = field(default_factory=dict)
+    contracts: dict[int, Contract] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
     commissions: list[CommissionReport] = field(default_factory=list)
     vault: list[VaultTransaction] = field(default_factory=list)
@@ -169,6 +171,8 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
             facts.vault.append(event)
         case SmileSnapshot():
             facts.smiles.append(event)
+        case ChainLoaded():
+            facts.contracts = {c.con_id: c for c in (event.underlying, *event.options)}
         case SessionStarted() | SessionEnded() | Halted() | Resumed() | BrokerNotice():
             facts.control.append(event)
         case _:

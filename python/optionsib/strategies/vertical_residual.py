@@ -72,12 +72,14 @@ class VerticalResidualStrategy:
         open_trades: Sequence[OpenTrade],
         working: Sequence[WorkingOrder],
     ) -> list[Candidate]:
-        """Return the spreads nearest to a fill at their limit, best first; none outside the window.
+        """Return the spreads nearest to a fill at their limit, best first.
 
-        Contracts that an open trade or a working order already uses are left out.
+        There are none outside the window or while there are as many trades as allowed; contracts that an
+        open trade or a working order already uses are left out.
         """
         config = self._config
-        if not self._may_open(now_ns):
+        full = len(open_trades) + _opening(working) >= config.maximum_open_trades
+        if full or not self._may_open(now_ns):
             return []
         taken = {leg.con_id for trade in open_trades for leg in trade.legs}
         taken |= {leg.con_id for order in working for leg in order.order.legs}
@@ -184,7 +186,7 @@ class VerticalResidualStrategy:
         used |= {leg.con_id for order in working for leg in order.order.legs}
         if any(leg.con_id in used for leg in legs):
             return "already in this expiry and strike"
-        opening = sum(order.order.purpose == "open" for order in working)
+        opening = _opening(working)
         if len(open_trades) + opening >= config.maximum_open_trades:
             return (
                 f"{len(open_trades)} open trades and {opening} opening orders: "
@@ -328,6 +330,10 @@ def _pairs(
 def _sort_key(features: ChainFeatures, i: int) -> tuple[int, int, int]:
     contract = features.contracts[i]
     return contract.expiry_ns, contract.kind, contract.strike
+
+
+def _opening(working: Iterable[WorkingOrder]) -> int:
+    return sum(order.order.purpose == "open" for order in working)
 
 
 def _value_bounds(legs: Iterable[OrderLeg], features: ChainFeatures) -> tuple[float, float]:

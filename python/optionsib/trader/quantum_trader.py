@@ -10,24 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Sequence
+from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from optionsib.brokers.api import BrokerAPI, BrokerState, OptionChain
 from optionsib.bus.journal import Journal
+from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TapeReader, TickTape
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
 from optionsib.common.errors import BrokerError, ModelError
 from optionsib.common.events import (
+    ChainLoaded,
     DecisionRecord,
     ModelSignal,
     PortfolioSnapshot,
     SessionEnded,
     SessionStarted,
-    SmileSnapshot,
     StrategyDecision,
     VaultState,
     VaultTransaction,
@@ -35,13 +39,12 @@ from optionsib.common.events import (
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import SettlementLedger
 from optionsib.common.session_view import SessionView
-from optionsib.common.types import MINUTE_NS, MONEY_SCALE, PRICE_SCALE, Order
+from optionsib.common.types import MINUTE_NS, SECOND_NS, Order
 from optionsib.data.live.chain import ChainSnapshot, ChainState
 from optionsib.execution.desk import OrderDesk
 from optionsib.execution.flatten import crossing_limit, flattening_orders
 from optionsib.execution.gate import decide
 from optionsib.execution.orders import OrderRecord
-from optionsib.execution.portfolio import Trade
 from optionsib.features.chain_features import ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
 from optionsib.models.serving import OnnxModel
@@ -57,10 +60,12 @@ from optionsib.strategies.candidates import (
     order_ref,
 )
 from optionsib.strategies.vertical_residual import VerticalResidualStrategy
+from optionsib.trader.valuation import Valuation, smile_snapshots, to_price
 from optionsib.trader.view import Narrator
 
+NEW_YORK = ZoneInfo("America/New_York")
 SMILES_EVERY_NS = 30 * MINUTE_NS
-Probabilities = np.typing.NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
@@ -87,8 +92,8 @@ class QuantumTrader:
     ----------
     config, chain
         The effective configuration, and the option chain as the broker described it.
-    broker, journal, tape, ledger
-        Connected and open.
+    broker, bus, journal, tape, ledger
+        Connected and open; the bus's tap is the journal.
     clock
         The session's time; a ``SteppedClock`` follows the broker's steps.
     model
@@ -107,6 +112,7 @@ class QuantumTrader:
         config: Config,
         chain: OptionChain,
         broker: BrokerAPI,
+        bus: LocalBus,
         journal: Journal,
         tape: TickTape,
         clock: SteppedClock | SystemClock,
@@ -121,6 +127,7 @@ class QuantumTrader:
         self._config = config
         self._chain = chain
         self._broker = broker
+        self._bus = bus
         self._journal = journal
         self._tape = tape
         self._clock = clock
@@ -134,16 +141,18 @@ class QuantumTrader:
         self._strategy = VerticalResidualStrategy(config.strategy, self._ids)
         self.desk = OrderDesk(
             broker=broker,
+            bus=bus,
             journal=journal,
             clock=clock,
             ledger=ledger,
             checker=checker,
             contracts=contracts,
         )
-        title = f"{chain.underlying.symbol} {chain.underlying.currency}"
+        title = f"{chain.underlying.symbol} {_date(chain.session_open_ns)}"
         self.narrator = Narrator(title, simulated=chain.simulated, notices=notices, contracts=contracts)
+        bus.subscribe(DecisionRecord, self.narrator.tell)
         self.view: SessionView | None = None
-        self._marks: dict[int, float] = {}
+        self._valuation = Valuation(contracts)
         self._vault: VaultState | None = None
         self._portfolio: PortfolioSnapshot | None = None
         self._tape_offset = 0
@@ -189,7 +198,18 @@ class QuantumTrader:
             account=state.account,
             model_id=self._model.live_model_id() or "" if self._model else "",
         )
-        self._journal.append_durable(started, now)
+        self._bus.publish(started)
+        if not resumed:
+            chain = self._chain
+            self._bus.publish(
+                ChainLoaded(
+                    at_ns=now,
+                    underlying=chain.underlying,
+                    options=chain.options,
+                    simulated=chain.simulated,
+                )
+            )
+        self._journal.commit()
         if resumed:
             self.desk.reconcile(state)
         await self._broker.subscribe([self._chain.underlying, *self._chain.options])
@@ -239,8 +259,9 @@ class QuantumTrader:
         self.desk.reconcile(await self._broker.refresh())
         now = self._clock.now_ns()
         vault = self._ledger.state(now)
-        self._journal.append(vault, now)
-        self._journal.append_durable(SessionEnded(at_ns=now, reason=reason), now)
+        self._bus.publish(vault)
+        self._bus.publish(SessionEnded(at_ns=now, reason=reason))
+        self._journal.commit()
         return self._summary(reason, vault)
 
     def _summary(self, reason: str, vault: VaultState) -> SessionSummary:
@@ -280,17 +301,16 @@ class QuantumTrader:
                 await self._open(features, probabilities)
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
-        self._record(chain, features)
+        view = self._record(chain, features)
         fault_point("before-step-commit")
         self._journal.commit()
         fault_point("after-step-commit")
+        self._show(view)
 
     def _watch(self, at_ns: int) -> tuple[ChainSnapshot, ChainFeatures]:
         quotes = self._broker.take_quotes()
         self._tape_offset = self._tape.append(at_ns, quotes)
-        self._market.apply(quotes)
-        if quotes:
-            self._market.confirm(at_ns)
+        self._market.observe(at_ns, quotes)
         chain = self._market.snapshot(at_ns)
         features = self._features.step(chain)
         self._checker.update_market(
@@ -348,9 +368,7 @@ class QuantumTrader:
             strategy=decision,
             risk=verdict,
         )
-        record = await self.desk.carry_out(record)
-        self.narrator.tell(record)
-        return record
+        return await self.desk.carry_out(record)
 
     async def _open(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
         now = self._clock.now_ns()
@@ -371,10 +389,11 @@ class QuantumTrader:
     async def _rework(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
         """Reprice or cancel each working order; a refused reprice leaves the order as it is."""
         now = self._clock.now_ns()
+        trades = {trade.trade_id: trade for trade in self._open_trades()}
         for record, working in zip(self.desk.manager.working(), self._working(), strict=True):
             if record.cancel_requested or record.modify_pending:
                 continue
-            action = self._strategy.reprice(working, features, now)
+            action = self._strategy.reprice(working, features, now, trades.get(record.order.trade_id))
             match action:
                 case CancelOrder(reason):
                     await self.desk.cancel(record, reason)
@@ -402,7 +421,7 @@ class QuantumTrader:
 
     async def _flatten(self, chain: ChainSnapshot) -> None:
         touches = {
-            int(con_id): (_to_price(bid), _to_price(ask))
+            int(con_id): (to_price(bid), to_price(ask))
             for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True)
         }
         working = {r.order.trade_id: r for r in self.desk.manager.working() if r.order.purpose == "close"}
@@ -436,88 +455,34 @@ class QuantumTrader:
 
     # --- what is written down ------------------------------------------------------------------------
 
-    def _record(self, chain: ChainSnapshot, features: ChainFeatures) -> None:
-        now = chain.at_ns
-        self._mark(chain, features)
-        self._portfolio = self._snapshot(chain, features)
-        self._journal.append(self._portfolio, now)
+    def _record(self, chain: ChainSnapshot, features: ChainFeatures) -> SessionView:
+        now, book = chain.at_ns, self.desk.portfolio
+        working = self.desk.manager.working()
+        self._valuation.mark(chain, features, book.positions)
+        portfolio = self._valuation.snapshot(chain, features, book, working_orders=len(working))
+        self._portfolio = portfolio
+        self._bus.publish(portfolio)
         vault = self._ledger.state(now)
         if self._vault is None or msgspec.structs.replace(self._vault, at_ns=now) != vault:
-            self._journal.append(vault, now)
+            self._bus.publish(vault)
         self._vault = vault
         new_fills = len(self.desk.fills) - self._fills_seen
         self._fills_seen = len(self.desk.fills)
         self.narrator.counts["fills"] += new_fills
         if new_fills or now >= self._smiles_due_ns:
             self._smiles_due_ns = now - now % SMILES_EVERY_NS + SMILES_EVERY_NS
-            self._write_smiles(features)
-        self.view = self._picture(chain, self._portfolio, vault)
-        self._show(self.view)
-
-    def _mark(self, chain: ChainSnapshot, features: ChainFeatures) -> None:
-        mid = np.where(np.isnan(chain.mid), features.fitted_price, chain.mid)
-        for con_id in self.desk.portfolio.positions:
-            value = float(mid[features.position(con_id)])
-            if value == value:  # a contract without quote and smile keeps its last mark
-                self._marks[con_id] = value
-
-    def _snapshot(self, chain: ChainSnapshot, features: ChainFeatures) -> PortfolioSnapshot:
-        book = self.desk.portfolio
-        multipliers = {c.con_id: c.multiplier for c in self._chain.options}
-        held = [(con_id, quantity) for con_id, quantity in sorted(book.positions.items())]
-        value = sum(q * multipliers[c] * self._marks.get(c, 0.0) for c, q in held)
-        equity = book.cash + round(value * MONEY_SCALE)
-        realized = sum(trade.realized for trade in book.trades.values())
-
-        def total(per_share: np.typing.NDArray[np.float64]) -> float:
-            parts = (q * multipliers[c] * float(per_share[features.position(c)]) for c, q in held)
-            return float(np.nansum(list(parts)))
-
-        return PortfolioSnapshot(
-            at_ns=chain.at_ns,
-            underlying_price=_to_price(chain.underlying_mid) or 0,
-            equity=equity,
-            cash=book.cash,
-            realized=realized,
-            unrealized=equity - realized + book.fees,
-            fees=book.fees,
-            delta=total(features.delta),
-            gamma=total(features.gamma),
-            vega=total(features.vega),
-            theta=total(features.theta),
-            open_trades=len(book.open_trades()),
-            working_orders=len(self.desk.manager.working()),
-        )
-
-    def _write_smiles(self, features: ChainFeatures) -> None:
-        dates = np.array([contract.expiry_date for contract in features.contracts])
-        for date in sorted(set(dates.tolist())):
-            rows = np.flatnonzero((dates == date) & ~np.isnan(features.implied_volatility))
-            rows = rows[np.argsort(features.strike[rows], kind="stable")]
-            smile = SmileSnapshot(
-                at_ns=features.at_ns,
-                expiry_date=date,
-                strikes=tuple(features.strike[rows].tolist()),
-                implied_volatility=tuple(features.implied_volatility[rows].tolist()),
-                fitted=tuple(features.fitted_volatility[rows].tolist()),
-            )
-            self._journal.append(smile, features.at_ns)
-
-    def _picture(self, chain: ChainSnapshot, portfolio: PortfolioSnapshot, vault: VaultState) -> SessionView:
-        trades = [(trade, self._trade_mark(trade)) for trade in self.desk.portfolio.open_trades()]
-        return self.narrator.picture(
+            for smile in smile_snapshots(features):
+                self._bus.publish(smile)
+        self.view = self.narrator.picture(
             chain,
             session=(self._chain.session_open_ns, self._chain.session_close_ns),
             state=self.state,
             portfolio=portfolio,
             vault=vault,
-            trades=trades,
-            orders=self.desk.manager.working(),
+            trades=[(trade, self._valuation.spread_mark(trade.legs)) for trade in book.open_trades()],
+            orders=working,
         )
-
-    def _trade_mark(self, trade: Trade) -> int | None:
-        parts = [leg.ratio * self._marks.get(leg.con_id, float("nan")) for leg in trade.legs]
-        return _to_price(sum(parts))
+        return self.view
 
     # --- restart -------------------------------------------------------------------------------------
 
@@ -540,11 +505,9 @@ class QuantumTrader:
         # The features remember minutes; the tape gives them back.
         with TapeReader(self._tape.path) as frames:
             for frame in frames:
-                self._market.apply(frame.quotes)
-                if frame.quotes:
-                    self._market.confirm(frame.at_ns)
+                self._market.observe(frame.at_ns, frame.quotes)
                 self._features.step(self._market.snapshot(frame.at_ns))
 
 
-def _to_price(value: float) -> int | None:
-    return None if value != value else round(value * PRICE_SCALE)
+def _date(at_ns: int) -> str:
+    return dt.datetime.fromtimestamp(at_ns // SECOND_NS, NEW_YORK).date().isoformat()

@@ -118,6 +118,8 @@ class OrderBook {
 [[nodiscard]] constexpr bool is_valid_quantity(Quantity quantity) {
     return quantity > 0 && quantity <= kMaxQuantity;
 }
-[[nodiscard]] constexpr bool is_valid_price(Price price) { return price >= -kMaxPrice && price <= kMaxPrice; }
+[[nodiscard]] constexpr bool is_valid_price(Price price) {
+    return price >= -kMaxPrice && price <= kMaxPrice;
+}
 
 }  // namespace optionsib::book

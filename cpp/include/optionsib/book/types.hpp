@@ -20,7 +20,9 @@ inline constexpr Price kMaxPrice = Price{1} << 62;
 
 enum class Side : std::int8_t { ask = -1, bid = 1 };
 
-[[nodiscard]] constexpr Side opposite(Side side) { return side == Side::bid ? Side::ask : Side::bid; }
+[[nodiscard]] constexpr Side opposite(Side side) {
+    return side == Side::bid ? Side::ask : Side::bid;
+}
 
 // What became of a message. On anything but `ok` the book is unchanged.
 enum class Status : std::uint8_t {

@@ -36,8 +36,8 @@
 namespace optionsib::risk {
 
 inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-inline constexpr std::int64_t kSanityCollar = 50'000;     // 5.00 a share
-inline constexpr std::int64_t kComboIncrement = 100;      // 0.01
+inline constexpr std::int64_t kSanityCollar = 50'000;  // 5.00 a share
+inline constexpr std::int64_t kComboIncrement = 100;   // 0.01
 inline constexpr std::int64_t kRateWindowNs = 60'000'000'000;
 inline constexpr std::int64_t kMaxContracts = 1'000'000'000;  // |position|, |ratio| * quantity
 inline constexpr std::int64_t kMaxLimitPrice = 1'000'000'000'000;

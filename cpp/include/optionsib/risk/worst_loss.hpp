@@ -29,11 +29,11 @@ using Money = std::int64_t;
 inline constexpr Money kUnbounded = INT64_MAX;
 
 struct ContractTerms {
-    std::int32_t kind;     // +1 call, -1 put, 0 stock
-    std::int32_t expiry;   // index of the expiry; stock: ignored
-    std::int64_t strike;   // 1/10000
+    std::int32_t kind;    // +1 call, -1 put, 0 stock
+    std::int32_t expiry;  // index of the expiry; stock: ignored
+    std::int64_t strike;  // 1/10000
     std::int64_t multiplier;
-    Money fee;             // a contract and side
+    Money fee;  // a contract and side
 };
 
 struct Leg {
@@ -53,14 +53,15 @@ struct Holding {
     std::int64_t quantity;
 };
 
-// A loss, compared first by how fast it grows without bound as S rises, then by its worst finite point.
+// A loss as a function of S never exceeds value + tail * S. Bounded where tail is 0: then value is the worst
+// loss itself.
 struct Loss {
-    Int128 tail = 0;   // money per 1/10000 of S, 0 = bounded
+    Int128 tail = 0;   // money per 1/10000 of S
     Int128 value = 0;  // money
 
     [[nodiscard]] Money money() const;
-    [[nodiscard]] bool is_within(const Loss& other) const {
-        return tail < other.tail || (tail == other.tail && value <= other.value);
+    [[nodiscard]] bool operator>(const Loss& other) const {
+        return tail > other.tail || (tail == other.tail && value > other.value);
     }
 };
 
@@ -84,7 +85,8 @@ class WorstLoss {
     [[nodiscard]] Loss portfolio(std::span<const Holding> holdings, std::span<const OrderTerms> orders);
 
     // Whether filling `candidate` raises the worst loss in none of the possible fills (partial ones
-    // included) of `orders`. Above kMaxCombinations the answer is no.
+    // included) of `orders`. A loss without bound is compared by its growth, then by the worst excess over
+    // that growth. Above kMaxCombinations the answer is no.
     [[nodiscard]] bool reduces(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
                                const OrderTerms& candidate);
 
@@ -113,6 +115,7 @@ class WorstLoss {
     void add_holdings(std::span<const Holding> holdings);
     void join_components(std::span<const OrderTerms> orders);
     [[nodiscard]] Loss evaluate(const Int128* profile, std::size_t component) const;
+    [[nodiscard]] bool is_no_worse(const Int128* filled, const Int128* unfilled, std::size_t component) const;
     [[nodiscard]] Loss component_worst(std::span<const OrderTerms> orders, std::size_t component);
     [[nodiscard]] Loss component_bound(std::span<const OrderTerms> orders, std::size_t component);
 

@@ -147,7 +147,7 @@ class IBGateway:
         except BaseException as error:
             self._down_because = f"the last connection attempt failed: {error}"
             await session.close()
-            if self._inbox.client_id_in_use:
+            if self._inbox.client_id_in_use and isinstance(error, BrokerError):
                 raise BrokerError(
                     f"client id {config.client_id} is in use at {config.host}:{config.port}: stop the other "
                     "program, wait until its session has expired, or configure another client id"

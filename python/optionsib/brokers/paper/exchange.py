@@ -93,9 +93,12 @@ class PaperExchange:
             raise ValueError(f"speed must be above 0, got {speed}")
         if pace not in ("lockstep", "real"):
             raise ValueError(f"pace must be 'lockstep' or 'real', got {pace!r}")
+        if not account.startswith("DU"):
+            raise ValueError(f"a paper account's name begins with DU, got {account!r}")
         self._host, self._port = host, port
         self._pace, self._speed = pace, speed
         self._owner_client_id = owner_client_id
+        self._tape_name = tape.name
         self._closes_ns = tape.session_close_ns
         self._now_ns = tape.session_open_ns
         self._steps: Iterator[TapeStep] = iter(tape.steps())
@@ -218,11 +221,22 @@ class PaperExchange:
         session.send([49, 1, self._now_ns // SECOND_NS])
 
     def _play_step(self) -> None:
-        step = next(self._steps, None)
+        step = self._next_step()
         if step is None:
             self._finish()
-            return
-        self._play(step)
+        else:
+            self._play(step)
+
+    def _next_step(self) -> TapeStep | None:
+        """Take a step off the tape; whatever the tape raises, it must not look like its end."""
+        try:
+            return next(self._steps, None)
+        except OptionsIBError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"tape {self._tape_name} broke after {time_stamp(self._now_ns)}: {error!r}"
+            ) from error
 
     def _play(self, step: TapeStep) -> None:
         if step.at_ns < self._now_ns:
@@ -252,7 +266,7 @@ class PaperExchange:
             await asyncio.sleep(max(0.0, due - loop.time()))
 
         try:
-            for step in self._steps:
+            while (step := self._next_step()) is not None:
                 await wait_for(step.at_ns)
                 self._play(step)
                 self._flush()

@@ -19,6 +19,7 @@ from optionsib.common.types import PENNY_GRID, price_to_money
 MAXIMUM_QUANTITY = 1_000_000
 MAXIMUM_WORKING_ORDERS = 1_000
 MAXIMUM_ORDERS = 100_000
+MAXIMUM_REFERENCE = 128
 _PERM_ID_BASE = 500_000_000
 _PERM_IDS_PER_SEED = 1_000_000
 
@@ -69,6 +70,7 @@ class OrderDesk:
             known = self._orders.get((session.client_id, ticket.order_id))
             if ticket.what_if:
                 order = self._new_order(session.client_id, ticket, is_open=True)
+                order.perm_id = 0
                 session.send(open_order(order, session.version, self._preview(order)))
                 return False
             if known is not None:
@@ -157,6 +159,8 @@ class OrderDesk:
             raise OrderRefusedError(201, _rejected(f"action {ticket.action!r}, BUY or SELL is expected"))
         if ticket.account not in ("", self._account.name):
             raise OrderRefusedError(321, f"Invalid account code {ticket.account!r}.")
+        if len(ticket.order_ref) > MAXIMUM_REFERENCE:
+            raise OrderRefusedError(321, f"orderRef is longer than {MAXIMUM_REFERENCE} characters")
         if not is_open:
             raise OrderRefusedError(201, _rejected("the session has closed"))
         order = ClientOrder(
@@ -167,13 +171,13 @@ class OrderDesk:
             contracts=(),
             ratios=(),
             combo_legs=ticket.legs,
-            symbol=ticket.query.symbol or self._directory.underlying.symbol,
+            symbol=self._directory.underlying.symbol,
             currency=self._directory.underlying.currency,
             action=ticket.action,
             quantity=_checked_quantity(ticket),
             limit=0,
             time_in_force=ticket.time_in_force,
-            open_close=ticket.open_close,
+            open_close=ticket.open_close[:1],
             order_ref=ticket.order_ref,
         )
         self._resolve_legs(order, ticket)

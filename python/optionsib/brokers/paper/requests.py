@@ -295,7 +295,7 @@ class RequestHandlers:
         fields.skip(1)
         request_id, account, model = fields.integer(None), fields.text(), fields.text()
         if self._is_our_account(session, request_id, account) and _has_room(session, request_id):
-            session.account_multi[request_id] = model
+            session.account_multi[request_id] = model[:64]
             self._send_account_multi(session, request_id, model)
             session.send([74, 1, request_id])
 

@@ -106,6 +106,12 @@ class ChainState:
             )
         return found
 
+    def observe(self, at_ns: int, quotes: Sequence[Quote]) -> None:
+        """Take over the quotes of one step; a step without any tells nothing of the others."""
+        self.apply(quotes)
+        if quotes:
+            self.confirm(at_ns)
+
     def confirm(self, at_ns: int) -> None:
         """Record that the feed was alive at ``at_ns``: every known option quote still stands.
 

@@ -155,6 +155,5 @@ def _smile(
     residual = standing + mean_reverting(
         rng, minutes, len(strikes), expiry.residual_noise, smile.residual_half_life
     )
-    # Far from the money a residual in volatility means little in price; let it grow with the smile.
     curve = expiry.wing * (np.sqrt(z * z + smile.bend**2) - smile.bend)
     return expiry.at_the_money + common + own + (expiry.skew + tilt) * z + curve + residual[:, pair]

@@ -1,0 +1,112 @@
+#include <doctest/doctest.h>
+
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "optionsib/risk/limit_engine.hpp"
+
+namespace optionsib::risk {
+
+namespace {
+
+constexpr Money kFee = 650'000;
+constexpr std::uint32_t kCall50 = 0;
+constexpr std::uint32_t kCall55 = 1;
+constexpr std::uint32_t kStock = 2;
+
+std::vector<ContractRules> contracts() {
+    const std::vector<TickBand> option_bands{{0, 100}, {30'000, 500}};
+    return {{{1, 0, 500'000, 100, kFee}, option_bands},
+            {{1, 0, 550'000, 100, kFee}, option_bands},
+            {{0, 0, 0, 1, 0}, {{0, 100}}}};
+}
+
+Limits generous() {
+    Limits limits;
+    limits.order_quantity = 10;
+    limits.order_delta = limits.order_gamma = limits.order_vega = limits.order_notional = 1e6;
+    limits.portfolio_delta = limits.portfolio_gamma = limits.portfolio_vega = limits.portfolio_notional = 1e7;
+    limits.order_loss = 10'000'000'000;
+    limits.portfolio_loss = 20'000'000'000;
+    limits.price_collar = 1'000;
+    limits.orders_per_minute = 3;
+    limits.feed_age = 60.0;
+    limits.change_age = 900.0;
+    return limits;
+}
+
+void tell_market(LimitEngine& engine) {
+    engine.set_market(kCall50, {5.50, 5.60, 0.8, 0.03, 5.0, 0.0, 0.0});
+    engine.set_market(kCall55, {2.00, 2.10, 0.5, 0.05, 8.0, 0.0, 0.0});
+    engine.set_market(kStock, {54.99, 55.01, 1.0, 0.0, 0.0, 0.0, 0.0});
+    engine.set_underlying(55.0, 0.0);
+}
+
+}  // namespace
+
+TEST_CASE("a vertical: accepted, worked, filled, closed under a halt") {
+    LimitEngine engine(generous(), contracts());
+    tell_market(engine);
+    const std::vector<Leg> open{{kCall50, 1}, {kCall55, -1}};
+    const OrderTerms order{open, 1, 35'000};
+    REQUIRE(engine.is_well_formed(order));
+    const Verdict verdict = engine.check(order, 0);
+    CHECK(verdict.accepts);
+    CHECK_FALSE(verdict.reduces_risk);
+    CHECK(verdict.max_loss == 350'000'000 + 4 * kFee);
+
+    const OrderHandle handle = engine.add_working(order, 0);
+    CHECK(engine.exposure().worst_loss == verdict.max_loss);
+    CHECK(engine.fill(handle, 2, std::nullopt) == Booking::bad_quantity);
+    CHECK(engine.fill(handle, 1, std::nullopt) == Booking::ok);
+    CHECK(engine.working_count() == 0);
+    CHECK(engine.position(kCall55) == -1);
+    CHECK(engine.exposure().worst_loss == verdict.max_loss);
+
+    engine.set_halted(true);
+    CHECK(engine.check(order, 0).check == Check::kill_switch);
+    const std::vector<Leg> close{{kCall50, -1}, {kCall55, 1}};
+    const Verdict closing = engine.check({close, 1, -34'000}, 0);
+    CHECK(closing.accepts);
+    CHECK(closing.reduces_risk);
+}
+
+TEST_CASE("without limits and without a market nothing passes") {
+    LimitEngine engine(Limits{}, contracts());
+    const std::vector<Leg> legs{{kCall50, 1}};
+    const Verdict missing = engine.check({legs, 1, 55'500}, 0);
+    CHECK((missing.finding == Finding::missing_limit && missing.check == Check::order_quantity));
+    LimitEngine blind(generous(), contracts());
+    const Verdict unknown = blind.check({legs, 1, 55'500}, 0);
+    CHECK((unknown.finding == Finding::unknown && unknown.check == Check::stale_feed));
+}
+
+TEST_CASE("extreme but well-formed orders neither overflow nor pass") {
+    LimitEngine engine(generous(), contracts());
+    tell_market(engine);
+    const std::vector<Leg> legs{{kCall50, -kMaxContracts}, {kStock, kMaxContracts}};
+    const OrderTerms order{legs, 1, -kMaxLimitPrice};
+    REQUIRE(engine.is_well_formed(order));
+    CHECK(engine.check(order, 0).max_loss == kUnbounded);
+    const std::vector<Leg> one{{kCall50, 1}};
+    const OrderTerms too_many{one, kMaxContracts + 1, 100};
+    CHECK_FALSE(engine.is_well_formed(too_many));
+    const std::vector<Leg> lowest{{kCall50, std::numeric_limits<std::int64_t>::min()}, {kCall55, 1}};
+    CHECK_FALSE(engine.is_well_formed({lowest, 1, 0}));
+    const std::vector<Leg> unknown{{7, 1}};
+    CHECK_FALSE(engine.is_well_formed({unknown, 1, 100}));
+}
+
+TEST_CASE("the rate window moves") {
+    LimitEngine engine(generous(), contracts());
+    tell_market(engine);
+    const std::vector<Leg> legs{{kCall55, 1}};
+    const OrderTerms order{legs, 1, 21'000};
+    for (std::int64_t second = 0; second < 3; ++second) engine.add_working(order, second * 1'000'000'000);
+    CHECK(engine.check(order, 59'000'000'000).check == Check::order_rate);
+    CHECK(engine.check(order, 60'000'000'000).accepts);
+    CHECK(engine.check(order, 59'000'000'000, OrderHandle{0}).accepts);  // a reprice is no new order
+}
+
+}  // namespace optionsib::risk
