@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <new>
 #include <optional>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "optionsib/book/matching_engine.hpp"
@@ -140,12 +143,18 @@ PyObject* send(PyObject* self, PyObject* const* given, Py_ssize_t count) {
         return Py_NewRef(status_members[static_cast<std::size_t>(message(*book, values))]);
     } catch (const std::bad_alloc&) {
         return PyErr_NoMemory();
+    } catch (const std::out_of_range& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+        return nullptr;
     }
 }
 
 Status send_add(OrderBook& book, const std::array<std::int64_t, 5>& values) {
     const auto [id, side, price, quantity, owner] = values;
     const bool known = side == 1 || side == -1;
+    if (owner < 0 || owner > std::numeric_limits<Owner>::max()) {
+        throw std::out_of_range("owner must lie in 0 to 2**32 - 1, got " + std::to_string(owner));
+    }
     return book.add(id, known ? static_cast<Side>(side) : static_cast<Side>(0), price, quantity,
                     static_cast<Owner>(owner));
 }

@@ -20,7 +20,8 @@ using namespace optionsib::pricing;
 namespace optionsib::bindings {
 namespace {
 
-// Several arrays walked together: the common shape, and per array its address and one byte stride a dimension.
+// Several arrays walked together: the common shape, and per array its address and one byte stride a
+// dimension.
 class Walk {
   public:
     explicit Walk(const py::array& shaped_like) {
@@ -35,8 +36,10 @@ class Walk {
         std::vector<std::ptrdiff_t> strides(shape_.size(), 0);
         for (py::ssize_t i = 0; i < array.ndim(); ++i) {
             const auto axis = static_cast<std::size_t>(i + missing);
-            if (array.shape(i) == shape_[axis]) strides[axis] = array.strides(i);
-            else if (array.shape(i) != 1) throw py::value_error(std::string(name) + " does not broadcast");
+            if (array.shape(i) == shape_[axis])
+                strides[axis] = array.strides(i);
+            else if (array.shape(i) != 1)
+                throw py::value_error(std::string(name) + " does not broadcast");
         }
         add(static_cast<const std::byte*>(array.data()), std::move(strides));
     }
@@ -170,8 +173,10 @@ EuropeanColumns take_options(Walk::Cursor& cursor) {
 }
 
 void add_status(Walk& walk, std::optional<py::array>& status) {
-    if (status) walk.output<std::int8_t>(*status, "status");
-    else walk.nothing();
+    if (status)
+        walk.output<std::int8_t>(*status, "status");
+    else
+        walk.nothing();
 }
 
 void price_arrays(int model, const py::array& kind, const py::array& spot, const py::array& strike,
@@ -219,8 +224,10 @@ void implied_volatility_arrays(int model, const py::array& price, const py::arra
     Walk walk(out);
     add_options(walk, kind, spot, strike, time_to_expiry, rate, dividend_yield);
     walk.input<double>(price, "price");
-    if (guess) walk.input<double>(*guess, "guess");
-    else walk.nothing();
+    if (guess)
+        walk.input<double>(*guess, "guess");
+    else
+        walk.nothing();
     walk.output<double>(out, "out");
     walk.output<std::int8_t>(status, "status");
     walk.run(threads, [model](std::size_t size, Walk::Cursor cursor) {

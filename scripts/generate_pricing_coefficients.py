@@ -5,6 +5,7 @@
 * ``math/mills_coefficients.hpp``: Chebyshev expansions (mpmath, 40 digits) of the Mills ratio
   A(x) = (1 - N(x)) / n(x) and of its slope B(x) = 1 - x A(x), x >= 0, as (1 + x) A and (1 + x)^2 B in
   t = (x - 5) / (x + 5), turned into powers of t.
+* ``math/log_coefficients.hpp``: atanh(z) / z - 1 over z^2 in powers of z^2, |z| <= 1/3.
 * ``pricing/implied_volatility_seed.hpp``: a least-squares fit, iteratively reweighted towards the smallest
   largest error, of (s - s0) / |ln(F/K)| where s is the total volatility and s0 the one of an at-the-money
   option of the same normalised price.
@@ -69,6 +70,16 @@ def powers(function: Callable[[mp.mpf], mp.mpf], terms: int) -> list[float]:
     return [float(v) for v in total]
 
 
+def powers_of_square(terms: int) -> list[float]:
+    """Return the coefficients of 1, u, u^2, ... of (atanh(z) / z - 1) / z^2, u = z^2 in [0, 1/9]."""
+
+    def rest(u: mp.mpf) -> mp.mpf:
+        return mp.nsum(lambda k: u**k / (2 * k + 3), [0, mp.inf])
+
+    coefficients = mp.chebyfit(rest, [0, mp.mpf(1) / 9], terms)
+    return [float(c) for c in reversed(coefficients)]
+
+
 def normalised_price(x: Array, s: Array) -> tuple[Array, Array]:
     """Return (c, 1 - c), the out-of-the-money price over min(F, K) at |ln F/K| = x, total volatility s."""
     ratio = lambda z: np.sqrt(np.pi / 2) * erfcx(-z / np.sqrt(2))  # noqa: E731
@@ -126,6 +137,12 @@ def main() -> None:
     text = HEADER + "namespace optionsib::math {\n\n// Powers of t = (x - 5) / (x + 5), x >= 0.\n"
     text += array("mills_coefficients", ratio) + "\n" + array("mills_slope_coefficients", slope)
     (INCLUDE / "math" / "mills_coefficients.hpp").write_text(text + "\n}  // namespace optionsib::math\n")
+
+    scaled = powers_of_square(12)
+    text = HEADER + "namespace optionsib::math {\n\n// Powers of z^2: (atanh(z) / z - 1) / z^2, |z| <= 1/3.\n"
+    (INCLUDE / "math" / "log_coefficients.hpp").write_text(
+        text + array("atanh_coefficients", scaled) + "\n}  // namespace optionsib::math\n"
+    )
 
     fit, error = seed(6, 5)
     rows, columns = fit.shape

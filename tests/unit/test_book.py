@@ -86,6 +86,30 @@ def test_a_batch_of_another_shape_or_layout_is_refused() -> None:
     assert len(book) == 0
 
 
+def test_calls_with_impossible_arguments_raise() -> None:
+    class Unborn(OrderBook):
+        def __init__(self) -> None:
+            pass
+
+    book = OrderBook()
+    with pytest.raises(TypeError, match="arguments"):
+        book.add(1, BID, 100)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="arguments"):
+        book.cancel(1, 2)  # type: ignore[call-arg]
+    with pytest.raises(OverflowError):
+        book.cancel(2**63)
+    for owner in (-1, 2**32):
+        with pytest.raises(ValueError, match="owner"):
+            book.add(1, BID, 100, 1, owner)
+        with pytest.raises(TypeError):
+            MatchingEngine().submit(1, BID, 100, 1, owner)
+    with pytest.raises(TypeError):
+        Unborn().cancel(1)
+    with pytest.raises(TypeError):
+        OrderBook.cancel(MatchingEngine(), 1)  # type: ignore[arg-type]
+    assert len(book) == 0
+
+
 def test_a_strided_batch_reads_the_right_rows() -> None:
     records = make_records(6)
     records["action"] = Action.ADD

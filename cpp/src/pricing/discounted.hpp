@@ -2,8 +2,10 @@
 
 // What every European computation starts from; private to the library.
 
+#include <algorithm>
 #include <cmath>
 
+#include "optionsib/math/log_ratio.hpp"
 #include "optionsib/pricing/european.hpp"
 
 namespace optionsib::pricing {
@@ -14,16 +16,9 @@ struct Discounted {
     double log_moneyness = 0.0;  // ln(F / K)
 
     [[nodiscard]] double intrinsic(double kind) const noexcept {
-        return kind * log_moneyness > 0.0 ? std::fmax(kind * (spot - strike), 0.0) : 0.0;
+        return kind * log_moneyness > 0.0 ? std::max(kind * (spot - strike), 0.0) : 0.0;
     }
 };
-
-// ln(a / b). Near 1 from the difference, which is exact there, and not from a rounded quotient.
-[[nodiscard]] inline double log_ratio(double a, double b) noexcept {
-    const double ratio = a / b;
-    if (ratio > 0.5 && ratio < 2.0) return std::log1p((a - b) / b);
-    return ratio > 1e-300 && ratio < 1e300 ? std::log(ratio) : std::log(a) - std::log(b);
-}
 
 [[nodiscard]] inline Status discount(const European& option, double yield, Discounted& result) noexcept {
     const bool valid = option.spot > 0.0 && option.strike > 0.0 && std::isfinite(option.spot) &&
@@ -35,15 +30,19 @@ struct Discounted {
     result.spot = option.spot * std::exp(-yield * option.time_to_expiry);
     result.strike = option.strike * std::exp(-option.rate * option.time_to_expiry);
     result.log_moneyness =
-        log_ratio(option.spot, option.strike) + (option.rate - yield) * option.time_to_expiry;
-    const bool finite = std::isfinite(result.spot) && std::isfinite(result.strike) &&
-                        std::isfinite(result.log_moneyness);
+        math::log_ratio(option.spot, option.strike) + (option.rate - yield) * option.time_to_expiry;
+    const bool finite =
+        std::isfinite(result.spot) && std::isfinite(result.strike) && std::isfinite(result.log_moneyness);
     return finite ? Status::ok : Status::invalid_input;
 }
 
 [[nodiscard]] inline European row(const EuropeanColumns& options, std::size_t i) noexcept {
-    return {static_cast<double>(options.kind[i]), options.spot[i], options.strike[i],
-            options.time_to_expiry[i],            options.rate[i], options.dividend_yield[i]};
+    return {static_cast<double>(options.kind[i]),
+            options.spot[i],
+            options.strike[i],
+            options.time_to_expiry[i],
+            options.rate[i],
+            options.dividend_yield[i]};
 }
 
 }  // namespace optionsib::pricing

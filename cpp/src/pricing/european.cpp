@@ -1,5 +1,6 @@
 #include "optionsib/pricing/european.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -18,11 +19,12 @@ double carried_yield(Model model, const European& option) noexcept {
 Greeks limit_greeks(const Discounted& at, const European& option, double volatility, double yield) noexcept {
     const double w = option.kind, expiry = option.time_to_expiry, root = std::sqrt(expiry);
     const double moneyness = w * at.log_moneyness;
-    const double share = moneyness > 0.0 ? 1.0 : (moneyness < 0.0 ? 0.0 : 0.5);  // the limit of N(w d1), N(w d2)
+    const double share =
+        moneyness > 0.0 ? 1.0 : (moneyness < 0.0 ? 0.0 : 0.5);  // the limit of N(w d1), N(w d2)
     const double growth = at.spot / option.spot, density = math::inverse_sqrt_two_pi;
     const double infinity = std::numeric_limits<double>::infinity();
     Greeks result{};
-    result.price = std::fmax(w * (at.spot - at.strike), 0.0);
+    result.price = std::max(w * (at.spot - at.strike), 0.0);
     result.delta = w * growth * share;
     result.theta = w * share * (yield * at.spot - option.rate * at.strike);
     result.rho = w * share * at.strike * expiry;
@@ -47,12 +49,12 @@ double out_of_the_money(const Discounted& at, double s) noexcept {
                          ? math::normal_density(d.d1) * mills_difference_series(d.h, d.t)
                          : normalised_price(d, math::normal_density(d.d1), math::mills_ratio(std::fabs(d.d1)),
                                             math::mills_ratio(-d.d2));
-    return std::fmin(at.spot, at.strike) * c;
+    return std::min(at.spot, at.strike) * c;
 }
 
 double with_intrinsic(const Discounted& at, double kind, double time_value) noexcept {
     const double ceiling = kind > 0.0 ? at.spot : at.strike;
-    return std::fmin(at.intrinsic(kind) + time_value, ceiling);
+    return std::min(at.intrinsic(kind) + time_value, ceiling);
 }
 
 }  // namespace
@@ -65,7 +67,7 @@ Status price(Model model, const European& option, double volatility, double& res
         return status;
     const double s = volatility * std::sqrt(option.time_to_expiry);
     result = s > 0.0 ? with_intrinsic(at, option.kind, out_of_the_money(at, s))
-                     : std::fmax(option.kind * (at.spot - at.strike), 0.0);
+                     : std::max(option.kind * (at.spot - at.strike), 0.0);
     return Status::ok;
 }
 
@@ -103,7 +105,7 @@ Status greeks(Model model, const European& option, double volatility, Greeks& re
     const double cdf2 = high ? (call ? near_rest : near_cdf) : (call ? far_cdf : far_rest);
 
     const double growth = at.spot / option.spot;
-    const double value = with_intrinsic(at, w, std::fmin(at.spot, at.strike) * c);
+    const double value = with_intrinsic(at, w, std::min(at.spot, at.strike) * c);
     result.price = value;
     result.delta = w * growth * cdf1;
     result.gamma = growth * density / s / option.spot;

@@ -35,15 +35,16 @@ double at_the_money_volatility(const Target& target) noexcept {
 
 double seed(const Target& target) noexcept {
     const double base = at_the_money_volatility(target), distance = -target.x;
-    const double root = std::sqrt(std::log1p(std::fmin(distance / base, 1e300)));
+    const double root = std::sqrt(std::log1p(std::min(distance / base, 1e300)));
     const double u = root / (root + 2.0) * 2.0 - 1.0, v = distance / (1.0 + distance) * 2.0 - 1.0;
     double sum = 0.0;
     for (int i = seed_rows - 1; i >= 0; --i) {
         double inner = 0.0;
-        for (int j = seed_columns - 1; j >= 0; --j) inner = inner * v + seed_coefficients[i * seed_columns + j];
+        for (int j = seed_columns - 1; j >= 0; --j)
+            inner = inner * v + seed_coefficients[i * seed_columns + j];
         sum = sum * u + inner;
     }
-    return std::fmax(base + distance * std::fmax(sum, 0.0), std::numeric_limits<double>::min());
+    return std::max(base + distance * std::max(sum, 0.0), std::numeric_limits<double>::min());
 }
 
 // The objective g(s) and its derivative ratios g'/.., for Householder's method.
@@ -78,8 +79,8 @@ Objective objective(const Target& target, double log_target, double s) noexcept 
     const double sign = lower ? 1.0 : -1.0;
     const double v = sign / ratio;  // derivative of ln c or of ln(1 - c)
     const double h_over_s = d.h / s;
-    const double q = d.h * h_over_s - 0.25 * s;                           // c'' / c'
-    const double cubic = q * q - 3.0 * h_over_s * h_over_s - 0.25;        // c''' / c'
+    const double q = d.h * h_over_s - 0.25 * s;                     // c'' / c'
+    const double cubic = q * q - 3.0 * h_over_s * h_over_s - 0.25;  // c''' / c'
     return {sign * (log_value - log_target), sign * v, q - v, cubic - 3.0 * q * v + 2.0 * v * v};
 }
 
@@ -90,8 +91,10 @@ double total_volatility(const Target& target, double guess) noexcept {
     for (int step = 0; step < 200; ++step) {
         const Objective g = objective(target, log_target, s);
         if (g.value == 0.0) return s;
-        if (g.value > 0.0) high = s;
-        else low = s;
+        if (g.value > 0.0)
+            high = s;
+        else
+            low = s;
         const double newton = -g.value / g.slope;
         const double factor =
             (1.0 + 0.5 * g.second * newton) / (1.0 + newton * (g.second + g.third * newton / 6.0));
@@ -99,7 +102,7 @@ double total_volatility(const Target& target, double guess) noexcept {
         // Fourth order: a step of 1e-5 leaves an error of about 1e-20.
         if (std::fabs(newton) <= 1e-5 * s) return next;
         // Far from the root, where a guess may lie, the slope says little: no step beyond a factor of 8.
-        next = std::fmin(std::fmax(next, 0.125 * s), 8.0 * s);
+        next = std::min(std::max(next, 0.125 * s), 8.0 * s);
         if (!(next > low && next < high)) {
             next = std::sqrt(low) * std::sqrt(high);
             if (!(next > low && next < high)) return s;
@@ -132,12 +135,12 @@ Status implied_volatility(Model model, const European& option, double price, dou
     // At expiry the intrinsic value is the maximum as well.
     if (option.time_to_expiry == 0.0) return Status::above_maximum;
 
-    const double unit = std::fmin(at.spot, at.strike), root = std::sqrt(option.time_to_expiry);
+    const double unit = std::min(at.spot, at.strike), root = std::sqrt(option.time_to_expiry);
     Target target;
     target.x = -std::fabs(at.log_moneyness);
     target.price = excess / unit;
     // A price that has reached the ceiling by rounding is half an ulp away from it.
-    target.complement = std::fmax((ceiling - price) / unit, 0.25 * std::numeric_limits<double>::epsilon());
+    target.complement = std::max((ceiling - price) / unit, 0.25 * std::numeric_limits<double>::epsilon());
     result = total_volatility(target, guess * root) / root;
     return Status::ok;
 }

@@ -15,12 +15,14 @@ unsigned available_cpus() noexcept {
 #ifdef __linux__
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
 #endif
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-void for_ranges(std::size_t size, unsigned threads, const std::function<void(std::size_t, std::size_t)>& work) {
+void for_ranges(std::size_t size, unsigned threads,
+                const std::function<void(std::size_t, std::size_t)>& work) {
     const std::size_t wanted = threads == 0 ? available_cpus() : threads;
     const std::size_t useful = std::max<std::size_t>(1, size / least_elements_per_thread);
     const std::size_t count = std::min(wanted, useful);

@@ -29,7 +29,9 @@ Greeks greeks_of(const European& option, double volatility, Model model = Model:
     return result;
 }
 
-bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+bool same_bits(double a, double b) {
+    return std::memcmp(&a, &b, sizeof a) == 0;
+}
 
 template <typename T>
 In<T> column(const std::vector<T>& values) {
@@ -102,8 +104,9 @@ TEST_CASE("no finite input gives NaN with an ok status") {
                                 continue;
                             }
                             const bool bad = std::isnan(g.price + g.delta + g.vega) || std::isnan(g.gamma) ||
-                                             std::isnan(g.theta) || std::isnan(g.rho) || std::isnan(g.vanna) ||
-                                             std::isnan(g.volga) || std::isnan(g.charm) || g.price < 0.0;
+                                             std::isnan(g.theta) || std::isnan(g.rho) ||
+                                             std::isnan(g.vanna) || std::isnan(g.volga) ||
+                                             std::isnan(g.charm) || g.price < 0.0;
                             if (bad) {
                                 CAPTURE(spot);
                                 CAPTURE(strike);
@@ -130,7 +133,8 @@ TEST_CASE("status of bad input") {
         CHECK(status([&](European& o) { o.spot = bad; }) == Status::invalid_input);
         CHECK(status([&](European& o) { o.strike = bad; }) == Status::invalid_input);
     }
-    for (const double bad : {-0.1, not_a_number, infinity}) CHECK(status([](European&) {}, bad) == Status::invalid_input);
+    for (const double bad : {-0.1, not_a_number, infinity})
+        CHECK(status([](European&) {}, bad) == Status::invalid_input);
     CHECK(status([](European& o) { o.time_to_expiry = -1e-9; }) == Status::expired);
     CHECK(status([](European& o) { o.time_to_expiry = not_a_number; }) == Status::invalid_input);
     CHECK(status([](European& o) { o.rate = not_a_number; }) == Status::invalid_input);
@@ -143,7 +147,9 @@ TEST_CASE("implied volatility: bounds of the price") {
     const European call{1, 110, 100, 1, 0.0, 0.0};
     const double ulp = std::nextafter(110.0, infinity) - 110.0;
     double vol = 0.0;
-    const auto status = [&](double quote) { return implied_volatility(Model::bsm, call, quote, not_a_number, vol); };
+    const auto status = [&](double quote) {
+        return implied_volatility(Model::bsm, call, quote, not_a_number, vol);
+    };
     CHECK(status(10.0) == Status::no_vega);
     CHECK(vol == 0.0);
     CHECK(status(10.0 - 4 * ulp) == Status::no_vega);
@@ -205,7 +211,8 @@ TEST_CASE("array kernels equal the scalar ones for any stride") {
         CHECK(same_bits(prices[i], expected));
         CHECK(greeks(Model::bsm, option, vols[i], g) == (good ? Status::ok : Status::invalid_input));
         CHECK(same_bits(delta[i], g.delta));
-        CHECK(implied_volatility(Model::bsm, option, prices[i], not_a_number, vol) == static_cast<Status>(status[i]));
+        CHECK(implied_volatility(Model::bsm, option, prices[i], not_a_number, vol) ==
+              static_cast<Status>(status[i]));
         CHECK(same_bits(back[i], vol));
     }
 }

@@ -18,4 +18,6 @@ TEST_CASE("every element is visited once, whatever the number of threads") {
         }
 }
 
-TEST_CASE("at least one CPU is available") { CHECK(optionsib::pricing::available_cpus() >= 1); }
+TEST_CASE("at least one CPU is available") {
+    CHECK(optionsib::pricing::available_cpus() >= 1);
+}

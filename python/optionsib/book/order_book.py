@@ -15,7 +15,8 @@ class OrderBook(BookReads, _core.OrderBook):
 
     ``expected_orders`` sizes the pools: up to that many live orders no message allocates.
 
-    The messages are native, take positional arguments and answer a ``BookStatus``; on anything but ``OK`` the book is unchanged:
+    The messages are native, take positional arguments and answer a ``BookStatus``; on anything but
+    ``OK`` the book is unchanged:
 
     - ``add(order_id, side, price, quantity, owner=0)``: ``side`` +1 bid, -1 ask; joins the back;
     - ``reduce(order_id, quantity)``: takes ``quantity`` off, keeps the place;

@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from optionsib.brokers.api import BrokerAPI, BrokerState, OptionChain
 from optionsib.bus.journal import Journal
@@ -24,48 +22,36 @@ from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TapeReader, TickTape
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
-from optionsib.common.errors import BrokerError, ModelError
+from optionsib.common.errors import BrokerError
 from optionsib.common.events import (
     ChainLoaded,
     DecisionRecord,
-    ModelSignal,
     PortfolioSnapshot,
     SessionEnded,
     SessionStarted,
-    StrategyDecision,
     VaultState,
     VaultTransaction,
 )
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import SettlementLedger
 from optionsib.common.session_view import SessionView
-from optionsib.common.types import MINUTE_NS, SECOND_NS, Order
+from optionsib.common.types import MINUTE_NS, SECOND_NS
 from optionsib.data.live.chain import ChainSnapshot, ChainState
 from optionsib.execution.desk import OrderDesk
-from optionsib.execution.flatten import crossing_limit, flattening_orders
-from optionsib.execution.gate import decide
-from optionsib.execution.orders import OrderRecord
 from optionsib.features.chain_features import ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
 from optionsib.models.serving import OnnxModel
-from optionsib.models.vote import vote
 from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
-    CancelOrder,
-    NewLimit,
-    OpenTrade,
     SequentialIds,
-    WorkingOrder,
-    candidate_id,
-    order_ref,
 )
-from optionsib.strategies.vertical_residual import VerticalResidualStrategy
-from optionsib.trader.valuation import Valuation, smile_snapshots, to_price
+from optionsib.trader.decisions import Decisions
+from optionsib.trader.valuation import Valuation, smile_snapshots
 from optionsib.trader.view import Narrator
 
 NEW_YORK = ZoneInfo("America/New_York")
 SMILES_EVERY_NS = 30 * MINUTE_NS
-Probabilities = NDArray[np.float32]
+FAILED_STEPS_UNTIL_HALT = 3
 
 
 class SessionSummary(msgspec.Struct, frozen=True):
@@ -138,7 +124,6 @@ class QuantumTrader:
         self._ids = SequentialIds()
         self._market = ChainState(chain.underlying, chain.options)
         self._features = FeatureEngine(config.features, curve)
-        self._strategy = VerticalResidualStrategy(config.strategy, self._ids)
         self.desk = OrderDesk(
             broker=broker,
             bus=bus,
@@ -148,6 +133,9 @@ class QuantumTrader:
             checker=checker,
             contracts=contracts,
         )
+        self._decisions = Decisions(
+            config=config, clock=clock, desk=self.desk, checker=checker, model=model, ids=self._ids
+        )
         title = f"{chain.underlying.symbol} {_date(chain.session_open_ns)}"
         self.narrator = Narrator(title, simulated=chain.simulated, notices=notices, contracts=contracts)
         bus.subscribe(DecisionRecord, self.narrator.tell)
@@ -155,7 +143,6 @@ class QuantumTrader:
         self._valuation = Valuation(contracts)
         self._vault: VaultState | None = None
         self._portfolio: PortfolioSnapshot | None = None
-        self._tape_offset = 0
         self._smiles_due_ns = 0
         self._fills_seen = 0
         self._flattening = False
@@ -181,7 +168,10 @@ class QuantumTrader:
             return f"stopping: {self._stop_reason}"
         if self._flattening:
             return "halted: flattening"
-        return "halted" if self._journal.is_halted() else "running"
+        if self._journal.is_halted():
+            return "halted"
+        trouble = self._decisions.model_trouble
+        return f"running, model silent: {trouble}" if trouble else "running"
 
     # --- life ----------------------------------------------------------------------------------------
 
@@ -215,28 +205,35 @@ class QuantumTrader:
         await self._broker.subscribe([self._chain.underlying, *self._chain.options])
 
     async def run(self) -> SessionSummary:
-        """Trade until the session closes, the broker ends it, or a stop is asked for."""
-        reason = "session closed"
-        while True:
-            at_ns = await self._next_step()
-            if at_ns is not None:
-                await self._step(at_ns)
-            if self._stop_reason:
-                reason = self._stop_reason
-                break
-            if at_ns is None or at_ns >= self._chain.session_close_ns:
-                break
-        return await self._finish(reason)
+        """Trade until the session closes, the broker ends it, or a stop is asked for.
 
-    async def _next_step(self) -> int | None:
-        """Wait for the broker's next step; a stop request ends the wait with None."""
-        try:
-            return await self._step_or_stop()
-        except BrokerError:
-            state = await self._broker.reconnect()
-            self.desk.take_in(self._broker.take_events())
-            self.desk.reconcile(state)
-            return await self._step_or_stop()
+        Raises
+        ------
+        BrokerError
+            If the link is lost and does not come back; what is journaled is complete.
+        """
+        failures = 0
+        while True:
+            try:
+                at_ns = await self._step_or_stop()
+                if at_ns is not None:
+                    await self._step(at_ns)
+                failures = 0
+            except BrokerError as error:
+                failures += 1
+                if failures == FAILED_STEPS_UNTIL_HALT:
+                    self.desk.halt(f"{failures} steps in a row failed at the broker: {error}")
+                await self._resume_link()
+                continue
+            if self._stop_reason:
+                return await self._finish(self._stop_reason)
+            if at_ns is None or at_ns >= self._chain.session_close_ns:
+                return await self._finish("session closed")
+
+    async def _resume_link(self) -> None:
+        state = await self._broker.reconnect()
+        self.desk.take_in(self._broker.take_events())
+        self.desk.reconcile(state)
 
     async def _step_or_stop(self) -> int | None:
         if self._stop_reason:
@@ -289,16 +286,16 @@ class QuantumTrader:
         self._clock.advance(at_ns)
         self.desk.take_in(self._broker.take_events())
         chain, features = self._watch(at_ns)
-        probabilities = self._predict(features)
+        probabilities = self._decisions.predict(features)
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
         if self._flattening:
-            await self._flatten(chain)
+            await self._decisions.flatten(chain)
         else:
-            await self._rework(features, probabilities)
-            await self._exit(features)
+            await self._decisions.rework(features, probabilities)
+            await self._decisions.exit(features)
             if not self._journal.is_halted() and not self._stop_reason:
-                await self._open(features, probabilities)
+                await self._decisions.open(features, probabilities)
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
         view = self._record(chain, features)
@@ -309,7 +306,7 @@ class QuantumTrader:
 
     def _watch(self, at_ns: int) -> tuple[ChainSnapshot, ChainFeatures]:
         quotes = self._broker.take_quotes()
-        self._tape_offset = self._tape.append(at_ns, quotes)
+        self._decisions.tape_offset = self._tape.append(at_ns, quotes)
         self._market.observe(at_ns, quotes)
         chain = self._market.snapshot(at_ns)
         features = self._features.step(chain)
@@ -326,132 +323,6 @@ class QuantumTrader:
             underlying_feed_age=chain.underlying_feed_age,
         )
         return chain, features
-
-    def _predict(self, features: ChainFeatures) -> Probabilities | None:
-        if self._model is None:
-            return None
-        try:
-            return self._model.probabilities(features.matrix())
-        except ModelError as error:
-            self.desk.halt(f"model failed: {error}")
-            return None
-
-    def _signal(
-        self, candidate: str, order: Order, features: ChainFeatures, probabilities: Probabilities | None
-    ) -> ModelSignal | None:
-        model_id = self._model.live_model_id() if self._model else None
-        if probabilities is None or model_id is None:
-            return None
-        return vote(
-            candidate,
-            order.legs,
-            features,
-            probabilities,
-            self._config.model,
-            model_id,
-            self._clock.now_ns(),
-        )
-
-    async def _decide(
-        self, signal: ModelSignal | None, decision: StrategyDecision, order: Order
-    ) -> DecisionRecord:
-        """Collect the risk vote, pass the gate, and carry the outcome out."""
-        now = self._clock.now_ns()
-        verdict = self._checker.check(decision.candidate_id, order, now)
-        live = self._model.live_model_id() if self._model else None
-        record = DecisionRecord(
-            candidate_id=decision.candidate_id,
-            at_ns=now,
-            tape_offset=self._tape_offset,
-            outcome=decide(signal, decision, verdict, now_ns=now, live_model_id=live),
-            signal=signal,
-            strategy=decision,
-            risk=verdict,
-        )
-        return await self.desk.carry_out(record)
-
-    async def _open(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
-        now = self._clock.now_ns()
-        for candidate in self._strategy.candidates(features, now, self._open_trades(), self._working()):
-            # Orders approved a moment ago count for the next candidate.
-            trades, working = self._open_trades(), self._working()
-            decision = self._strategy.decide(candidate, features, trades, working, now)
-            signal = self._signal(candidate.candidate_id, candidate.order, features, probabilities)
-            await self._decide(signal, decision, candidate.order)
-
-    async def _exit(self, features: ChainFeatures) -> None:
-        closing = {r.order.trade_id for r in self.desk.manager.working() if r.order.purpose == "close"}
-        trades = [trade for trade in self._open_trades() if trade.trade_id not in closing]
-        for decision in self._strategy.exits(trades, features, self._clock.now_ns()):
-            if decision.order is not None:
-                await self._decide(None, decision, decision.order)
-
-    async def _rework(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
-        """Reprice or cancel each working order; a refused reprice leaves the order as it is."""
-        now = self._clock.now_ns()
-        trades = {trade.trade_id: trade for trade in self._open_trades()}
-        for record, working in zip(self.desk.manager.working(), self._working(), strict=True):
-            if record.cancel_requested or record.modify_pending:
-                continue
-            action = self._strategy.reprice(working, features, now, trades.get(record.order.trade_id))
-            match action:
-                case CancelOrder(reason):
-                    await self.desk.cancel(record, reason)
-                case NewLimit(limit) if limit != record.limit_price:
-                    await self._reprice(record, limit, features, probabilities)
-                case _:
-                    pass
-
-    async def _reprice(
-        self,
-        record: OrderRecord,
-        limit: int,
-        features: ChainFeatures | None,
-        probabilities: Probabilities | None,
-    ) -> None:
-        order = msgspec.structs.replace(record.order, limit_price=limit)
-        candidate = candidate_id(self._ids.take())
-        decision = StrategyDecision(
-            candidate_id=candidate, strategy=order.strategy, accepts=True, reason="reprice", order=order
-        )
-        signal = None
-        if order.purpose != "close" and features is not None:
-            signal = self._signal(candidate, order, features, probabilities)
-        await self._decide(signal, decision, order)
-
-    async def _flatten(self, chain: ChainSnapshot) -> None:
-        touches = {
-            int(con_id): (to_price(bid), to_price(ask))
-            for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True)
-        }
-        working = {r.order.trade_id: r for r in self.desk.manager.working() if r.order.purpose == "close"}
-        trades = [t for t in self.desk.portfolio.open_trades() if t.trade_id not in working]
-        orders, _stuck = flattening_orders(trades, touches, lambda: order_ref(self._ids.take()))
-        for order in orders:
-            decision = StrategyDecision(
-                candidate_id=candidate_id(self._ids.take()),
-                strategy=order.strategy,
-                accepts=True,
-                reason="flatten",
-                order=order,
-            )
-            await self._decide(None, decision, order)
-        for record in working.values():
-            limit = crossing_limit(record.order.legs, touches)
-            if limit is not None and limit != record.limit_price:
-                await self._reprice(record, limit, None, None)
-
-    def _open_trades(self) -> list[OpenTrade]:
-        return [
-            OpenTrade(t.trade_id, t.legs, t.quantity, t.entry_price, t.opened_ns, t.strategy)
-            for t in self.desk.portfolio.open_trades()
-        ]
-
-    def _working(self) -> list[WorkingOrder]:
-        return [
-            WorkingOrder(r.order, r.submitted_ns, r.filled, r.limit_price)
-            for r in self.desk.manager.working()
-        ]
 
     # --- what is written down ------------------------------------------------------------------------
 

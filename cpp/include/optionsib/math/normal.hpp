@@ -6,11 +6,12 @@
 //   A(x) = (1 - N(x)) / n(x),        x >= 0        Mills ratio, = sqrt(pi/2) erfcx(x / sqrt 2)
 //   B(x) = 1 - x A(x),               x >= 0        minus the slope of A, without the cancellation
 //
-// Error bounds (against 40-digit values, tests/math/normal_test.cpp): A and B 4 eps relative for every x >= 0;
-// n and N 8 eps relative while the result is a normal number, absolute error below 5e-324 beyond.
-// Source of A and B: own Chebyshev expansions (scripts/generate_pricing_coefficients.py); the idea of one
-// expansion of erfcx over the half line in (x - c) / (x + c) is Schonfelder's (Math. Comp. 32, 1978, 1232).
+// Error bounds (against 40-digit values, tests/math/normal_test.cpp): A and B 4 eps relative for every x >=
+// 0; n and N 8 eps relative while the result is a normal number, absolute error below 5e-324 beyond. Source
+// of A and B: own Chebyshev expansions (scripts/generate_pricing_coefficients.py); the idea of one expansion
+// of erfcx over the half line in (x - c) / (x + c) is Schonfelder's (Math. Comp. 32, 1978, 1232).
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -27,7 +28,8 @@ template <std::size_t N>
     const double square = t * t;
     double even = coefficients[(N - 1) & ~std::size_t{1}];
     double odd = coefficients[((N - 1) & 1) != 0 ? N - 1 : N - 2];
-    for (std::size_t i = (N - 1) & ~std::size_t{1}; i >= 2; i -= 2) even = even * square + coefficients[i - 2];
+    for (std::size_t i = (N - 1) & ~std::size_t{1}; i >= 2; i -= 2)
+        even = even * square + coefficients[i - 2];
     for (std::size_t i = ((N - 1) & 1) != 0 ? N - 1 : N - 2; i >= 3; i -= 2)
         odd = odd * square + coefficients[i - 2];
     return even + t * odd;
@@ -52,7 +54,7 @@ template <std::size_t N>
 }
 
 [[nodiscard]] inline double normal_cdf(double x) noexcept {
-    const double tail = normal_density(x) * mills_ratio(std::fmin(std::fabs(x), 1e10));
+    const double tail = normal_density(x) * mills_ratio(std::min(std::fabs(x), 1e10));
     return x > 0.0 ? 1.0 - tail : tail;
 }
 

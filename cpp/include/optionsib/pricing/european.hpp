@@ -9,14 +9,16 @@
 //
 // Units: rates and yields continuous per year, volatility per sqrt(year), time in years (ACT/365F).
 // Greeks are raw: theta and charm are derivatives in calendar time (d/dt = -d/dT) per year; vega, rho,
-// vanna and volga per 1.00 of volatility or rate; rho holds spot and dividend yield (Black 1976: the forward).
+// vanna and volga per 1.00 of volatility or rate; rho holds spot and dividend yield (Black 1976: the
+// forward).
 //
 // Domain: S, K > 0; T >= 0; v >= 0; all finite; S exp(-qT) and K exp(-rT) finite. At T = 0 or v = 0 the
 // results are the limits: price max(w (F - K), 0) D; delta w exp(-qT) in the money, 0 out, half at F = K;
 // gamma and vega 0 off the kink, at F = K gamma = +inf and vega = S exp(-qT) sqrt(T) n(0).
 //
 // Error bounds: price 1e-15 max(S, K), out-of-the-money prices relative 1e-12 down to 1e-280 of min(F, K) D;
-// Greeks 1e-13 of their scale; implied volatility the error that the rounding of the price allows, plus 4 eps.
+// Greeks 1e-13 of their scale; implied volatility the error that the rounding of the price allows, plus 4
+// eps.
 //
 // Method. The out-of-the-money price is worked out first, in units of D min(F, K), with h = -|x|/s, t = s/2:
 //   c = n(h+t) [A(-h-t) - A(t-h)],  A the Mills ratio,

@@ -6,6 +6,7 @@
 //
 // is the undiscounted price over min(F, K). dc/ds = n(h + t).
 
+#include <algorithm>
 #include <cmath>
 
 #include "optionsib/math/normal.hpp"
@@ -14,7 +15,8 @@ namespace optionsib::pricing {
 
 // Beyond these the results have long reached their limits (0 or 1); the clamp keeps every product finite.
 inline constexpr double largest_argument = 1e10;
-// Below this t the difference of Mills ratios comes from its Taylor series, 8 odd terms, truncated below 2e-17.
+// Below this t the difference of Mills ratios comes from its Taylor series, 8 odd terms, truncated below
+// 2e-17.
 inline constexpr double series_limit = 0.175;
 
 struct Arguments {
@@ -22,8 +24,8 @@ struct Arguments {
 };
 
 [[nodiscard]] inline Arguments arguments(double x, double s) noexcept {
-    const double h = std::fmax(x / s, -largest_argument);
-    const double t = std::fmin(0.5 * s, largest_argument);
+    const double h = std::max(x / s, -largest_argument);
+    const double t = std::min(0.5 * s, largest_argument);
     return {h, t, h + t, h - t};
 }
 
@@ -41,11 +43,12 @@ struct Arguments {
     const double y13 = (z + 23.0) * y11 - 110.0 * y9;
     const double y15 = (z + 27.0) * y13 - 156.0 * y11;
     const double sum =
-        y1 + u / 6.0 *
-                 (y3 + u / 20.0 *
-                           (y5 + u / 42.0 *
-                                     (y7 + u / 72.0 *
-                                               (y9 + u / 110.0 * (y11 + u / 156.0 * (y13 + u / 210.0 * y15))))));
+        y1 +
+        u / 6.0 *
+            (y3 +
+             u / 20.0 *
+                 (y5 + u / 42.0 *
+                           (y7 + u / 72.0 * (y9 + u / 110.0 * (y11 + u / 156.0 * (y13 + u / 210.0 * y15))))));
     return 2.0 * t * sum;
 }
 
@@ -53,7 +56,9 @@ struct Arguments {
 [[nodiscard]] inline double normalised_price(const Arguments& at, double density, double mills1,
                                              double mills2) noexcept {
     if (at.t < series_limit) return density * mills_difference_series(at.h, at.t);
-    return at.d1 <= 0.0 ? density * (mills1 - mills2) : 1.0 - density * (mills1 + mills2);
+    const bool below = at.d1 <= 0.0;
+    const double product = density * ((below ? mills1 : -mills1) - mills2);
+    return (below ? 0.0 : 1.0) + product;
 }
 
 }  // namespace optionsib::pricing

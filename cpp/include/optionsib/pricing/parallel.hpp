@@ -16,6 +16,7 @@ inline constexpr std::size_t least_elements_per_thread = 4096;
 
 // Call `work(begin, end)` on up to `threads` threads (0: every available CPU), the caller's included.
 // `work` must not throw. Where the system grants no thread the caller does that share itself.
-void for_ranges(std::size_t size, unsigned threads, const std::function<void(std::size_t, std::size_t)>& work);
+void for_ranges(std::size_t size, unsigned threads,
+                const std::function<void(std::size_t, std::size_t)>& work);
 
 }  // namespace optionsib::pricing

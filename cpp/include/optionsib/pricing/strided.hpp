@@ -26,7 +26,8 @@ struct Out {
     std::ptrdiff_t stride = 0;
 
     void put(std::size_t i, T value) const noexcept {
-        if (data != nullptr) std::memcpy(data + static_cast<std::ptrdiff_t>(i) * stride, &value, sizeof value);
+        if (data != nullptr)
+            std::memcpy(data + static_cast<std::ptrdiff_t>(i) * stride, &value, sizeof value);
     }
 };
 

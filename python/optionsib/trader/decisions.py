@@ -1,0 +1,208 @@
+"""Who decides what in a step: candidates, exits and reprices, each with its votes, through the gate.
+
+1. The model speaks once a step, for the whole chain; a model that fails has no vote.
+2. A candidate is judged with the orders that were approved a moment before it.
+3. A reprice is judged like a new order; refused, it leaves the order as it was.
+4. Exits and cancels need no model.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from optionsib.common.circuit_breaker import CircuitBreaker
+from optionsib.common.config import Config
+from optionsib.common.errors import CircuitOpenError, ModelError
+from optionsib.common.events import DecisionRecord, ModelSignal, StrategyDecision
+from optionsib.common.ports import Clock
+from optionsib.common.types import SECOND_NS, Order
+from optionsib.data.live.chain import ChainSnapshot
+from optionsib.execution.desk import OrderDesk
+from optionsib.execution.flatten import crossing_limit, flattening_orders
+from optionsib.execution.gate import decide
+from optionsib.execution.orders import OrderRecord
+from optionsib.features.chain_features import ChainFeatures
+from optionsib.models.serving import OnnxModel
+from optionsib.models.vote import vote
+from optionsib.risk.limits import LimitChecker
+from optionsib.strategies.candidates import (
+    CancelOrder,
+    NewLimit,
+    OpenTrade,
+    SequentialIds,
+    WorkingOrder,
+    candidate_id,
+    order_ref,
+)
+from optionsib.strategies.vertical_residual import VerticalResidualStrategy
+from optionsib.trader.valuation import to_price
+
+Probabilities = NDArray[np.float32]
+MODEL_FAILURES = 3
+MODEL_PAUSE_SECONDS = 300.0
+
+
+class Decisions:
+    """The decisions of one session; ``tape_offset`` is where the step's quotes stand on the tape."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        clock: Clock,
+        desk: OrderDesk,
+        checker: LimitChecker,
+        model: OnnxModel | None,
+        ids: SequentialIds,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._desk = desk
+        self._checker = checker
+        self._model = model
+        self._ids = ids
+        self._strategy = VerticalResidualStrategy(config.strategy, ids)
+        # Session time, so that a replay trips at the same step.
+        self._breaker = CircuitBreaker(
+            "model",
+            failure_threshold=MODEL_FAILURES,
+            recovery_seconds=MODEL_PAUSE_SECONDS,
+            monotonic=lambda: clock.now_ns() / SECOND_NS,
+        )
+        self.tape_offset = 0
+        self.model_trouble = ""
+
+    def predict(self, features: ChainFeatures) -> Probabilities | None:
+        """Ask the model about every contract; None if there is no model or it fails."""
+        if self._model is None:
+            return None
+        try:
+            with self._breaker.guard(ModelError):
+                probabilities = self._model.probabilities(features.matrix())
+        except (ModelError, CircuitOpenError) as error:
+            self.model_trouble = str(error)
+            return None
+        self.model_trouble = ""
+        return probabilities
+
+    def _signal(
+        self, candidate: str, order: Order, features: ChainFeatures, probabilities: Probabilities | None
+    ) -> ModelSignal | None:
+        model_id = self._model.live_model_id() if self._model else None
+        if probabilities is None or model_id is None:
+            return None
+        return vote(
+            candidate,
+            order.legs,
+            features,
+            probabilities,
+            self._config.model,
+            model_id,
+            self._clock.now_ns(),
+        )
+
+    async def _decide(
+        self, signal: ModelSignal | None, decision: StrategyDecision, order: Order
+    ) -> DecisionRecord:
+        """Collect the risk vote, pass the gate, and carry the outcome out."""
+        now = self._clock.now_ns()
+        verdict = self._checker.check(decision.candidate_id, order, now)
+        live = self._model.live_model_id() if self._model else None
+        record = DecisionRecord(
+            candidate_id=decision.candidate_id,
+            at_ns=now,
+            tape_offset=self.tape_offset,
+            outcome=decide(signal, decision, verdict, now_ns=now, live_model_id=live),
+            signal=signal,
+            strategy=decision,
+            risk=verdict,
+        )
+        return await self._desk.carry_out(record)
+
+    async def open(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
+        """Judge this step's candidates and send the approved ones."""
+        now = self._clock.now_ns()
+        for candidate in self._strategy.candidates(features, now, self._open_trades(), self._working()):
+            # Orders approved a moment ago count for the next candidate.
+            trades, working = self._open_trades(), self._working()
+            decision = self._strategy.decide(candidate, features, trades, working, now)
+            signal = self._signal(candidate.candidate_id, candidate.order, features, probabilities)
+            await self._decide(signal, decision, candidate.order)
+
+    async def exit(self, features: ChainFeatures) -> None:
+        """Send closing orders for trades that have none at work."""
+        closing = {r.order.trade_id for r in self._desk.manager.working() if r.order.purpose == "close"}
+        trades = [trade for trade in self._open_trades() if trade.trade_id not in closing]
+        for decision in self._strategy.exits(trades, features, self._clock.now_ns()):
+            if decision.order is not None:
+                await self._decide(None, decision, decision.order)
+
+    async def rework(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
+        """Reprice or cancel each working order; a refused reprice leaves the order as it is."""
+        now = self._clock.now_ns()
+        trades = {trade.trade_id: trade for trade in self._open_trades()}
+        for record, working in zip(self._desk.manager.working(), self._working(), strict=True):
+            if record.cancel_requested or record.modify_pending:
+                continue
+            action = self._strategy.reprice(working, features, now, trades.get(record.order.trade_id))
+            match action:
+                case CancelOrder(reason):
+                    await self._desk.cancel(record, reason)
+                case NewLimit(limit) if limit != record.limit_price:
+                    await self._reprice(record, limit, features, probabilities)
+                case _:
+                    pass
+
+    async def _reprice(
+        self,
+        record: OrderRecord,
+        limit: int,
+        features: ChainFeatures | None,
+        probabilities: Probabilities | None,
+    ) -> None:
+        order = msgspec.structs.replace(record.order, limit_price=limit)
+        candidate = candidate_id(self._ids.take())
+        decision = StrategyDecision(
+            candidate_id=candidate, strategy=order.strategy, accepts=True, reason="reprice", order=order
+        )
+        signal = None
+        if order.purpose != "close" and features is not None:
+            signal = self._signal(candidate, order, features, probabilities)
+        await self._decide(signal, decision, order)
+
+    async def flatten(self, chain: ChainSnapshot) -> None:
+        """Close every open trade at the market; orders at work are moved there."""
+        touches = {
+            int(con_id): (to_price(bid), to_price(ask))
+            for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True)
+        }
+        working = {r.order.trade_id: r for r in self._desk.manager.working() if r.order.purpose == "close"}
+        trades = [t for t in self._desk.portfolio.open_trades() if t.trade_id not in working]
+        orders, _stuck = flattening_orders(trades, touches, lambda: order_ref(self._ids.take()))
+        for order in orders:
+            decision = StrategyDecision(
+                candidate_id=candidate_id(self._ids.take()),
+                strategy=order.strategy,
+                accepts=True,
+                reason="flatten",
+                order=order,
+            )
+            await self._decide(None, decision, order)
+        for record in working.values():
+            limit = crossing_limit(record.order.legs, touches)
+            if limit is not None and limit != record.limit_price:
+                await self._reprice(record, limit, None, None)
+
+    def _open_trades(self) -> list[OpenTrade]:
+        return [
+            OpenTrade(t.trade_id, t.legs, t.quantity, t.entry_price, t.opened_ns, t.strategy)
+            for t in self._desk.portfolio.open_trades()
+        ]
+
+    def _working(self) -> list[WorkingOrder]:
+        return [
+            WorkingOrder(r.order, r.submitted_ns, r.filled, r.limit_price)
+            for r in self._desk.manager.working()
+        ]
