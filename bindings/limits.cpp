@@ -39,6 +39,7 @@ struct OrderNames {
     py::str limit_price = intern("limit_price");
     py::str con_id = intern("con_id");
     py::str ratio = intern("ratio");
+    py::str trade_id = intern("trade_id");
 
     static py::str intern(const char* name) {
         return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(name));
@@ -65,7 +66,7 @@ class Limiter {
     }
 
     // The order's terms; nullopt where it is malformed. Valid until the next call.
-    std::optional<OrderTerms> read(py::handle order) {
+    std::optional<OrderTerms> read(py::handle order, bool is_sent) {
         legs_.clear();
         const py::object legs = order.attr(names_.legs);
         for (const py::handle leg : legs) {
@@ -79,16 +80,27 @@ class Limiter {
         const auto quantity = integer_of(order.attr(names_.quantity));
         const auto limit_price = integer_of(order.attr(names_.limit_price));
         if (!quantity || !limit_price) return std::nullopt;
-        const OrderTerms terms{legs_, *quantity, *limit_price};
+        const OrderTerms terms{legs_, *quantity, *limit_price, trade_of(order, is_sent)};
         if (!engine_.is_well_formed(terms)) return std::nullopt;
         return terms;
     }
 
   private:
+    // Trades are numbered from 1 as their first order is sent; a trade without a sent order is kNoTrade.
+    std::uint32_t trade_of(py::handle order, bool is_sent) {
+        const auto name = order.attr(names_.trade_id).cast<std::string>();
+        if (is_sent && !name.empty()) {
+            trades_.try_emplace(name, static_cast<std::uint32_t>(trades_.size() + 1));
+        }
+        const auto found = trades_.find(name);
+        return found == trades_.end() ? kNoTrade : found->second;
+    }
+
     LimitEngine engine_;
     std::vector<std::int64_t> con_ids_;
     std::unordered_map<std::int64_t, std::uint32_t> index_;
     std::vector<Leg> legs_;
+    std::unordered_map<std::string, std::uint32_t> trades_;
     OrderNames names_;
 };
 
@@ -198,7 +210,7 @@ void register_limits(py::module_& module) {
         .def("check",
              [](Limiter& self, py::handle order, std::int64_t now_ns,
                 std::optional<OrderHandle> working) -> py::object {
-                 const auto terms = self.read(order);
+                 const auto terms = self.read(order, false);
                  if (!terms) return py::none();
                  const Verdict v = self.engine().check(*terms, now_ns, working);
                  return py::make_tuple(v.accepts, v.reduces_risk, static_cast<int>(v.check),
@@ -207,7 +219,7 @@ void register_limits(py::module_& module) {
              })
         .def("add_working",
              [](Limiter& self, py::handle order, std::int64_t now_ns) -> py::object {
-                 const auto terms = self.read(order);
+                 const auto terms = self.read(order, true);
                  if (!terms) return py::none();
                  return py::int_(self.engine().add_working(*terms, now_ns));
              })

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -348,6 +349,18 @@ def test_closing_more_than_is_held_does_not_reduce_risk() -> None:
     checker.on_order_working(closing(ref="first"), 0)
     assert not checker.check("c", closing(ref="second"), 0).reduces_risk
     assert checker.check("c", closing(-33_000, ref="first"), 0).reduces_risk  # its own reprice
+
+
+def test_trades_that_offset_each_other_can_each_be_closed() -> None:
+    checker = held()  # trade of ``vertical``: long the spread
+    opposite = msgspec.structs.replace(closing(ref="o-2"), trade_id="t-2", purpose="open")
+    checker.on_order_working(opposite)
+    checker.on_fill("o-2", 1)
+    checker.set_halted(True)
+    assert checker.positions == {}
+    assert checker.check("c", closing(), 0).accepts
+    stranger = msgspec.structs.replace(closing(), trade_id="t-3")
+    assert checker.check("c", stranger, 0).check == "kill_switch"
 
 
 def test_the_stock_covers_a_call_of_one_expiry() -> None:

@@ -81,6 +81,17 @@ bool is_usable(double price) {
     return price > 0.0 && price * kPriceScale < static_cast<double>(kMaxLimitPrice);
 }
 
+void book(std::vector<Holding>& holdings, std::uint32_t contract, std::int64_t quantity) {
+    const auto held = std::find_if(holdings.begin(), holdings.end(),
+                                   [&](const Holding& holding) { return holding.contract == contract; });
+    if (held == holdings.end()) {
+        holdings.push_back({contract, quantity});
+        return;
+    }
+    held->quantity += quantity;
+    if (held->quantity == 0) holdings.erase(held);
+}
+
 Greeks greeks_a_contract(const ContractTerms& terms, const Market& market) {
     const auto multiplier = static_cast<double>(terms.multiplier);
     // A share is its own delta, whatever the market data says.
@@ -127,7 +138,9 @@ bool LimitEngine::is_well_formed(const OrderTerms& order) const {
 
 OrderHandle LimitEngine::add_working(const OrderTerms& order, std::int64_t now_ns) {
     const auto handle = static_cast<OrderHandle>(orders_.size());
-    orders_.push_back({{order.legs.begin(), order.legs.end()}, order.quantity, order.limit_price, true});
+    orders_.push_back(
+        {{order.legs.begin(), order.legs.end()}, order.quantity, order.limit_price, order.trade, true});
+    if (order.trade >= trades_.size()) trades_.resize(order.trade + 1);
     active_.push_back(handle);
     std::erase_if(sent_ns_, [&](std::int64_t sent) { return sent <= now_ns - kRateWindowNs; });
     sent_ns_.push_back(now_ns);
@@ -145,10 +158,11 @@ Booking LimitEngine::fill(OrderHandle handle, std::int64_t quantity, std::option
     if (handle >= orders_.size()) return Booking::unknown_order;
     WorkingOrder& order = orders_[handle];
     if (quantity <= 0 || quantity > order.remaining) return Booking::bad_quantity;
-    const OrderTerms filled{order.legs, quantity, order.limit_price};
+    const OrderTerms filled{order.legs, quantity, order.limit_price, order.trade};
     Int128 total = cash ? Int128{*cash} : unit_cash(filled, contracts_) * quantity;
     for (const Leg& leg : order.legs) {
         positions_[leg.contract] += leg.ratio * quantity;
+        if (order.trade != kNoTrade) book(trades_[order.trade], leg.contract, leg.ratio * quantity);
         total -= Int128{std::abs(leg.ratio)} * quantity * contracts_[leg.contract].fee;
     }
     cash_ = static_cast<Money>(Int128{cash_} + total);
@@ -175,7 +189,7 @@ void LimitEngine::gather(std::optional<OrderHandle> except, const OrderTerms* ca
     for (const OrderHandle handle : active_) {
         if (except == handle) continue;
         const WorkingOrder& order = orders_[handle];
-        gathered_.push_back({order.legs, order.remaining, order.limit_price});
+        gathered_.push_back({order.legs, order.remaining, order.limit_price, order.trade});
     }
     if (candidate != nullptr) gathered_.push_back(*candidate);
 }
@@ -382,11 +396,27 @@ bool LimitEngine::check_rate(std::int64_t now_ns, Verdict& verdict) const {
                   static_cast<double>(*limits_.orders_per_minute));
 }
 
+bool LimitEngine::closes_trade(const OrderTerms& order, std::optional<OrderHandle> except) {
+    if (order.trade >= trades_.size() || trades_[order.trade].empty() || !limits_.portfolio_loss)
+        return false;
+    of_trade_.clear();
+    for (const OrderHandle handle : active_) {
+        const WorkingOrder& other = orders_[handle];
+        if (handle == except || other.trade != order.trade) continue;
+        of_trade_.push_back({other.legs, other.remaining, other.limit_price, other.trade});
+    }
+    if (!worst_loss_.reduces(trades_[order.trade], of_trade_, order)) return false;
+    gathered_.push_back(order);
+    const Money worst = portfolio_loss();
+    gathered_.pop_back();
+    return worst != kUnbounded && worst <= *limits_.portfolio_loss;
+}
+
 Verdict LimitEngine::check(const OrderTerms& order, std::int64_t now_ns, std::optional<OrderHandle> working) {
     Verdict verdict;
     verdict.max_loss = std::max<Money>(worst_loss_.order(order).money(), 0);
     gather(working, nullptr);
-    verdict.reduces_risk = worst_loss_.reduces(holdings_, gathered_, order);
+    verdict.reduces_risk = worst_loss_.reduces(holdings_, gathered_, order) || closes_trade(order, working);
     if (verdict.reduces_risk) {
         (void)(check_price(order, verdict) && check_ages(order, verdict) && check_collar(order, verdict));
         return verdict;

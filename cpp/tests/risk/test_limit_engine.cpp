@@ -72,6 +72,41 @@ TEST_CASE("a vertical: accepted, worked, filled, closed under a halt") {
     CHECK(closing.reduces_risk);
 }
 
+TEST_CASE("trades that offset each other can each be closed, within the portfolio's limit") {
+    Limits limits = generous();
+    LimitEngine engine(limits, contracts());
+    tell_market(engine);
+    // Trade 1 buys the 50-55 call spread, trade 2 sells it: together they are flat.
+    const std::vector<Leg> bought{{kCall50, 1}, {kCall55, -1}};
+    const std::vector<Leg> sold{{kCall50, -1}, {kCall55, 1}};
+    CHECK(engine.fill(engine.add_working({bought, 1, 35'000, 1}, 0), 1, std::nullopt) == Booking::ok);
+    CHECK(engine.fill(engine.add_working({sold, 1, -34'000, 2}, 0), 1, std::nullopt) == Booking::ok);
+
+    engine.set_halted(true);
+    CHECK(engine.check({sold, 1, -33'000, 1}, 0).reduces_risk);
+    CHECK(engine.check({bought, 1, 36'000, 2}, 0).reduces_risk);
+    // The same orders without a trade to close, for more than the trade holds, or at a price that costs
+    // more than the trade can lose, open risk.
+    CHECK_FALSE(engine.check({sold, 1, -33'000}, 0).reduces_risk);
+    CHECK_FALSE(engine.check({sold, 1, -33'000, 3}, 0).reduces_risk);
+    CHECK_FALSE(engine.check({sold, 2, -33'000, 1}, 0).reduces_risk);
+    CHECK_FALSE(engine.check({bought, 1, 51'000, 2}, 0).reduces_risk);
+    // A second close of the same trade, while the first works, opens risk too.
+    engine.add_working({sold, 1, -33'000, 1}, 0);
+    CHECK_FALSE(engine.check({sold, 1, -33'000, 1}, 0).reduces_risk);
+}
+
+TEST_CASE("closing a trade that another one leans on is judged by the whole portfolio") {
+    LimitEngine engine(generous(), contracts());
+    tell_market(engine);
+    const std::vector<Leg> long_call{{kCall50, 1}};
+    const std::vector<Leg> short_call{{kCall55, -1}};
+    const std::vector<Leg> close_long{{kCall50, -1}};
+    CHECK(engine.fill(engine.add_working({long_call, 1, 55'500, 1}, 0), 1, std::nullopt) == Booking::ok);
+    CHECK(engine.fill(engine.add_working({short_call, 1, -20'500, 2}, 0), 1, std::nullopt) == Booking::ok);
+    CHECK_FALSE(engine.check({close_long, 1, -55'000, 1}, 0).reduces_risk);  // would uncover the short call
+}
+
 TEST_CASE("without limits and without a market nothing passes") {
     LimitEngine engine(Limits{}, contracts());
     const std::vector<Leg> legs{{kCall50, 1}};

@@ -20,7 +20,6 @@ from optionsib.brokers.api import BrokerState
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.brokers.paper.fees import FeeTable
 from optionsib.bus.control import ControlServer, Handler
-from optionsib.bus.endpoints import state_endpoint
 from optionsib.bus.journal import Journal, make_genesis
 from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TickTape
@@ -33,10 +32,13 @@ from optionsib.common.faults import fault_point
 from optionsib.common.session_view import SessionView
 from optionsib.common.types import SECOND_NS, Json
 from optionsib.data.rates import RateCurve
+from optionsib.launchers.state_folder import control_endpoint, journal_path, stream_endpoint, tape_path
 from optionsib.models.serving import OnnxModel
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader, SessionSummary
 from optionsib.vault import TokenVault
+
+__all__ = ["SessionSetup", "journal_path", "load_model", "run_session", "tape_path"]
 
 NEW_YORK = ZoneInfo("America/New_York")
 UNIT_NOTE = "1 USD = 1 USDT here"
@@ -67,26 +69,6 @@ class SessionSetup:
     def is_replay(self) -> bool:
         """Tell whether the broker's clock, not this machine's, is the session's time."""
         return self.pace == "lockstep" or self.speed != 1.0
-
-
-def journal_path(folder: Path) -> Path:
-    """Return the journal of a state folder."""
-    return folder / "journal.sqlite"
-
-
-def tape_path(folder: Path) -> Path:
-    """Return the tick tape of a state folder."""
-    return folder / "ticks.tape"
-
-
-def control_endpoint(config: Config) -> str:
-    """Return the control socket of the daemon that uses this configuration."""
-    return state_endpoint(Path(config.paths.state), "control", config.control.endpoint)
-
-
-def stream_endpoint(config: Config) -> str:
-    """Return where the daemon publishes its events to attached processes."""
-    return state_endpoint(Path(config.paths.state), "stream", config.control.stream_endpoint)
 
 
 def refuse_unarmed(setup: SessionSetup) -> None:

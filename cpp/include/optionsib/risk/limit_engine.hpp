@@ -12,7 +12,11 @@
 //    9 order_rate         new orders within the last 60 s (a reprice of a working order is none)
 // A limit that is not set refuses at its place; so does a market value that is not known.
 //
-// An order that reduces risk (WorstLoss::reduces) answers to 3, 4 and, in place of 6, to a wide fixed
+// An order reduces risk if WorstLoss::reduces says so of the whole portfolio, or if it says so of the order's
+// own trade and the portfolio's worst loss, this order filled or not, stays within its limit: two trades that
+// happen to offset each other must not keep each other from being closed.
+//
+// An order that reduces risk answers to 3, 4 and, in place of 6, to a wide fixed
 // collar (kSanityCollar); a missing bid counts as zero there, a missing ask as the most the contract can be
 // worth (call: spot, put: strike).
 //
@@ -174,6 +178,7 @@ class LimitEngine {
         std::vector<Leg> legs;
         std::int64_t remaining;
         std::int64_t limit_price;
+        std::uint32_t trade;
         bool working;
     };
     struct Totals {
@@ -194,6 +199,7 @@ class LimitEngine {
     [[nodiscard]] std::int64_t multiplier_of(const OrderTerms& order) const;
     [[nodiscard]] bool is_on_grid(const OrderTerms& order) const;
     [[nodiscard]] Money portfolio_loss();
+    [[nodiscard]] bool closes_trade(const OrderTerms& order, std::optional<OrderHandle> except);
 
     bool check_halt(Verdict& verdict) const;
     bool check_price(const OrderTerms& order, Verdict& verdict) const;
@@ -218,6 +224,8 @@ class LimitEngine {
     WorstLoss worst_loss_;
     std::vector<Holding> holdings_;
     std::vector<OrderTerms> gathered_;
+    std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
+    std::vector<OrderTerms> of_trade_;
 };
 
 }  // namespace optionsib::risk

@@ -25,6 +25,8 @@ __extension__ using Int128 = __int128;
 
 using Money = std::int64_t;
 
+inline constexpr std::uint32_t kNoTrade = 0;
+
 // Stands for "no bound" wherever a worst loss is given as Money.
 inline constexpr Money kUnbounded = INT64_MAX;
 
@@ -42,10 +44,12 @@ struct Leg {
 };
 
 // `quantity` units may still fill, each at `limit_price` (1/10000 per share of the largest multiplier).
+// `trade` numbers the trade that the order opens or closes (kNoTrade: none).
 struct OrderTerms {
     std::span<const Leg> legs;
     std::int64_t quantity;
     std::int64_t limit_price;
+    std::uint32_t trade = kNoTrade;
 };
 
 struct Holding {
