@@ -35,9 +35,7 @@ bench: ## speed against peers and floors, as ratios of one run
 
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test
-	@cmake -S . -B build/sanitize -G Ninja -DOPTIONSIB_TESTS=ON -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo >/dev/null
-	@cmake --build build/sanitize -j $(WORKERS)
-	@build/sanitize/cpp/core_tests
+	@scripts/test.sh $(WORKERS) sanitize
 
 docs: ## run every code block of README and docs/
 	@scripts/setup.sh test
@@ -47,9 +45,10 @@ wheel: ## build a wheel into dist/
 	@scripts/setup.sh test
 	@.venv/bin/uv build --wheel -q --out-dir dist
 
-lock: ## resolve requirements.lock anew from pyproject.toml
+lock: ## bring requirements.lock in step with pyproject.toml (UPGRADE=1: newest versions)
+	@scripts/setup.sh lock
 	@.venv/bin/uv pip compile -q --universal --fork-strategy fewest --python-version 3.11 --all-extras \
-	  --group build --group dev --group bench --generate-hashes --no-header pyproject.toml -o requirements.lock
+	  --group build --group dev --group bench $(if $(UPGRADE),--upgrade) --generate-hashes --no-header pyproject.toml -o requirements.lock
 
 clean: ## remove what was built and written (var/ with journals and reports too)
 	rm -rf build dist var .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

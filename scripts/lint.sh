@@ -5,5 +5,5 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff check .
 .venv/bin/ruff format --check -q .
 .venv/bin/mypy
-.venv/bin/lint-imports --no-logo 2>/dev/null || .venv/bin/lint-imports
+.venv/bin/lint-imports --no-logo
 find cpp bindings -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -75,12 +76,15 @@ def build_parser() -> argparse.ArgumentParser:
         command.set_defaults(command=name)
         _add_config(command)
         command.add_argument("--reason", default="operator", help="written in the journal (halt, resume)")
-        command.add_argument("--timeout", type=float, default=10.0, help="seconds to wait for the daemon")
+        command.add_argument(
+            "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
+        )
+        command.add_argument("--json", action="store_true", help="for machines")
         if name in ("cancel-all", "flatten"):
             command.add_argument(
                 "--own-process",
                 action="store_true",
-                help="do not ask the daemon: connect to the broker directly (client id gateway.rescue_client_id)",
+                help="do not ask the daemon: connect to the broker as client gateway.rescue_client_id",
             )
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
     _add_config(doctor_command)
@@ -94,6 +98,50 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(word: str) -> float:
+    value = float(word) if _is_number(word) else math.nan
+    if not (value > 0.0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a number above 0")
+    return value
+
+
+def _demo_speed(word: str) -> float | None:
+    """Return simulated seconds a second; None = lockstep."""
+    if word == "max":
+        return None
+    if not _is_number(word):
+        raise argparse.ArgumentTypeError(f"{word!r}: expected 'max' or a number above 0")
+    return _positive(word)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _count(word: str) -> int:
+    if not word.isdecimal():
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a whole number, 0 or more")
+    return int(word)
+
+
+def _port(word: str) -> int:
+    port = _count(word)
+    if port > 65535:
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a port, 0 to 65535")
+    return port
+
+
+def _day(word: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(word)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{word!r}: expected a day such as 2014-06-06") from None
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--env", default="paper", choices=("dev", "paper", "prod"), help="default: paper")
     parser.add_argument("--config", type=Path, default=None, help="folder with main_config.yaml")
@@ -104,16 +152,18 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 def _add_tape(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tape", help="folder .../option/usa/minute/<symbol> in LEAN's layout")
-    parser.add_argument("--date", type=dt.date.fromisoformat, help="day of the tape (default: the latest)")
-    parser.add_argument("--seed", type=int, default=7, help="of the simulated day and all random draws")
-    parser.add_argument("--first-minute", type=int, default=0, help="start the day that much later")
-    parser.add_argument("--minutes", type=int, default=0, help="play so many minutes only (0 = all)")
+    parser.add_argument("--date", type=_day, help="day of the tape (default: the latest)")
+    parser.add_argument("--seed", type=_count, default=7, help="of the simulated day and all random draws")
+    parser.add_argument("--first-minute", type=_count, default=0, help="start the day that much later")
+    parser.add_argument("--minutes", type=_count, default=0, help="play so many minutes only (0 = all)")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     _add_tape(parser)
-    parser.add_argument("--speed", default="max", help="'max' (lockstep) or simulated seconds a second")
-    parser.add_argument("--market-data-lines", type=int, default=250, help="quotes watched at a time")
+    parser.add_argument(
+        "--speed", type=_demo_speed, default="max", help="'max' (lockstep) or simulated seconds a second"
+    )
+    parser.add_argument("--market-data-lines", type=_count, default=250, help="quotes watched at a time")
     parser.add_argument(
         "--state", type=Path, default=Path("var/demo"), help="folder to write (emptied first)"
     )
@@ -123,7 +173,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
     parser.add_argument("--pace", choices=("real", "lockstep"), default="real")
-    parser.add_argument("--speed", type=float, default=1.0, help="of a paper exchange at real pace")
+    parser.add_argument("--speed", type=_positive, default=1.0, help="of a paper exchange at real pace")
     parser.add_argument("--data-sha256", default="", help="digest of the day a paper exchange plays")
     parser.add_argument("--arm-live", action="store_true", help="needed for live trading, never the default")
     parser.add_argument("--confirm-account", default="", help="the live account, named once more")
@@ -144,19 +194,19 @@ def _add_price(parser: argparse.ArgumentParser) -> None:
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tape", help="folder in LEAN's layout; without it, simulated days")
-    parser.add_argument("--date", type=dt.date.fromisoformat, help="training day (default: the last but one)")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--date", type=_day, help="training day (default: the last but one)")
+    parser.add_argument("--seed", type=_count, default=7)
     parser.add_argument("--out", type=Path, default=Path("var/models/residual.onnx"))
 
 
 def _add_exchange(parser: argparse.ArgumentParser) -> None:
     _add_tape(parser)
     parser.add_argument("--host", default="127.0.0.1", help="loopback unless you know what you do")
-    parser.add_argument("--port", type=int, default=7497, help="0 takes a free one")
+    parser.add_argument("--port", type=_port, default=7497, help="0 takes a free one")
     parser.add_argument("--pace", choices=("real", "lockstep"), default="real")
-    parser.add_argument("--speed", type=float, default=1.0, help="simulated seconds a second")
-    parser.add_argument("--owner-client-id", type=int, default=1, help="who owns the time in lockstep")
-    parser.add_argument("--market-data-lines", type=int, default=100)
+    parser.add_argument("--speed", type=_positive, default=1.0, help="simulated seconds a second")
+    parser.add_argument("--owner-client-id", type=_count, default=1, help="who owns the time in lockstep")
+    parser.add_argument("--market-data-lines", type=_count, default=100)
     _add_config(parser)
 
 
@@ -178,19 +228,14 @@ def _config(options: argparse.Namespace, **more: Any) -> Any:
 
 def demo(options: argparse.Namespace) -> int:
     """Play a day."""
-    from optionsib.common.errors import ConfigError
     from optionsib.launchers.demo import DemoSettings, run_demo, summary_as_json
 
-    try:
-        speed = None if options.speed == "max" else float(options.speed)
-    except ValueError:
-        raise ConfigError(f"--speed {options.speed!r}: expected 'max' or a number") from None
     summary = run_demo(
         DemoSettings(
             tape=options.tape,
             date=options.date,
             seed=options.seed,
-            speed=speed,
+            speed=options.speed,
             market_data_lines=options.market_data_lines,
             state=options.state,
             first_minute=options.first_minute,
@@ -198,7 +243,10 @@ def demo(options: argparse.Namespace) -> int:
         ),
         before_hash=summary_as_json if options.json else None,
     )
-    return 0 if summary.trades_open == 0 else 1
+    if summary.trades_open and not options.minutes:
+        print(f"optionsib: the whole day ended with {summary.trades_open} open trades", file=sys.stderr)
+        return 1
+    return 0
 
 
 def run(options: argparse.Namespace) -> int:
@@ -229,10 +277,14 @@ def price(options: argparse.Namespace) -> int:
 
     market = (options.spot, options.strike, options.years, options.rate)
     volatility = options.volatility
-    if volatility is None:
-        solved = oib.implied_volatility(options.price, options.kind, *market, options.dividend_yield)
-        volatility = solved.volatility
-    result = oib.greeks(options.kind, *market, volatility, options.dividend_yield)
+    try:
+        if volatility is None:
+            solved = oib.implied_volatility(options.price, options.kind, *market, options.dividend_yield)
+            volatility = solved.volatility
+        result = oib.greeks(options.kind, *market, volatility, options.dividend_yield)
+    except ValueError as error:
+        print(f"optionsib: {error}", file=sys.stderr)
+        return 1
     values = {"volatility": volatility, **{name: float(v) for name, v in result.to_dict().items()}}
     if options.json:
         print(json.dumps(values))
@@ -265,6 +317,7 @@ def operate(options: argparse.Namespace) -> int:
         reason=options.reason,
         timeout=options.timeout,
         own_process=getattr(options, "own_process", False),
+        as_json=options.json,
     )
 
 

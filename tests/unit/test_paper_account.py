@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.contracts import ContractDirectory
-from optionsib.brokers.paper.fees import FeeTable, share_out
+from optionsib.common.fees import FeeTable, share_out
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.common.config import FeeRow, FeesConfig
 from optionsib.common.ports import TapeQuote, TapeStep

@@ -405,6 +405,20 @@ bool LimitEngine::closes_trade(const OrderTerms& order, std::optional<OrderHandl
         if (handle == except || other.trade != order.trade) continue;
         of_trade_.push_back({other.legs, other.remaining, other.limit_price, other.trade});
     }
+    // Only what the trade holds, less what its working orders may close already, can be closed.
+    for (const Leg& leg : order.legs) {
+        std::int64_t held = 0;
+        for (const Holding& holding : trades_[order.trade]) {
+            if (holding.contract == leg.contract) held = holding.quantity;
+        }
+        std::int64_t left = std::abs(held);
+        for (const OrderTerms& other : of_trade_) {
+            for (const Leg& working : other.legs) {
+                if (working.contract == leg.contract) left -= std::abs(working.ratio) * other.quantity;
+            }
+        }
+        if ((leg.ratio > 0) == (held > 0) || std::abs(leg.ratio) * order.quantity > left) return false;
+    }
     if (!worst_loss_.reduces(trades_[order.trade], of_trade_, order)) return false;
     gathered_.push_back(order);
     const Money worst = portfolio_loss();

@@ -32,10 +32,10 @@ from optionsib.bus.journal_reader import (
 )
 from optionsib.common import codec
 from optionsib.common.errors import JournalError
-from optionsib.common.events import SCHEMA_VERSION, AnyEvent, Event
+from optionsib.common.events import SCHEMA_VERSION, Event
 from optionsib.common.types import Json
 
-__all__ = ["Journal", "JournalReader", "Run", "chain_hash", "genesis_hash", "make_genesis"]
+__all__ = ["Journal", "JournalReader", "Run", "chain_hash", "genesis_hash", "make_genesis", "writer_of"]
 
 _SCHEMA = (
     "CREATE TABLE genesis (payload BLOB NOT NULL, hash BLOB NOT NULL)",
@@ -330,6 +330,18 @@ def _take_lock(path: Path) -> int:
         os.close(lock)
         raise JournalError(f"{path} is being written by {_holder(path)}; it is unchanged") from error
     return lock
+
+
+def writer_of(path: Path) -> str | None:
+    """Name the process that writes the journal at ``path`` now; None if nobody does."""
+    beside = path.with_name(path.name + ".lock")
+    if not beside.exists():
+        return None
+    try:
+        os.close(_take_lock(path))
+    except JournalError:
+        return _holder(path)
+    return None
 
 
 def _holder(path: Path) -> str:

@@ -14,7 +14,9 @@ import msgspec
 import psutil
 from rich.console import Console
 
+from optionsib.bus.journal import writer_of
 from optionsib.common.config import Config, load_config
+from optionsib.common.errors import ConfigError, JournalError
 from optionsib.common.types import MONEY_SCALE
 from optionsib.dashboard.terminal import TerminalView
 from optionsib.data.tapes import latest_day_with_predecessor
@@ -25,6 +27,18 @@ from optionsib.performance.report import write_report
 from optionsib.trader import SessionSummary
 
 DEMO_LINES = 250
+EXCHANGE_LOG = "exchange.log"
+# Beginnings of the names of what a demo writes, besides the sockets of its daemon.
+WRITTEN = (
+    EXCHANGE_LOG,
+    "journal.sqlite",
+    "ticks.tape",
+    "report",
+    "model",
+    "control.sock",
+    "stream.sock",
+    "rescue-",
+)
 REPORT_NOTES = (
     "A resting order fills when the opposite quote reaches its limit. A limit may stay a few cents from the "
     "present fair value before it is repriced, and the minimum edge does not cover all fees: the demo shows "
@@ -67,8 +81,8 @@ def run_demo(
     console = console or Console()
     started = time.monotonic()
     state = settings.state
-    if not settings.resume and state.exists():
-        shutil.rmtree(state)
+    if not settings.resume:
+        _empty(state)
     state.mkdir(parents=True, exist_ok=True)
     date = settings.date
     model, model_note = BUNDLED_MODEL, "trained on other simulated days"
@@ -85,7 +99,7 @@ def run_demo(
         first_minute=settings.first_minute,
         minutes=settings.minutes,
     )
-    with exchange_process(exchange, state / "exchange.log") as running:
+    with exchange_process(exchange, state / EXCHANGE_LOG) as running:
         config = _config(settings, running.port, running.symbol, model)
         setup = SessionSetup(
             config=config,
@@ -113,6 +127,34 @@ def run_demo(
     console.file.write(f"journal sha256 {summary.head}\n")
     console.file.flush()
     return summary
+
+
+def _empty(state: Path) -> None:
+    """Remove what an earlier demo wrote, and nothing else.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds anything but that; nothing was removed.
+    JournalError
+        If another process writes there; nothing was removed.
+    """
+    if not state.exists():
+        return
+    if not state.is_dir():
+        raise ConfigError(f"--state {state} is no folder; nothing was removed")
+    found = {path.name for path in state.iterdir()}
+    strangers = sorted(name for name in found if not name.startswith(WRITTEN))
+    if strangers or (found and EXCHANGE_LOG not in found):
+        raise ConfigError(
+            f"--state {state} holds {', '.join(strangers[:3]) or 'a journal'} that no demo wrote: expected a "
+            "new folder or one of an earlier demo; nothing was removed"
+        )
+    if writer := writer_of(journal_path(state)):
+        raise JournalError(
+            f"{writer} is running in {state}: end it or choose another --state; nothing was removed"
+        )
+    shutil.rmtree(state)
 
 
 def _train(settings: DemoSettings, date: dt.date, console: Console) -> Path:

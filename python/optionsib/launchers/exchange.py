@@ -20,7 +20,7 @@ from optionsib.brokers.paper import PaperExchange
 from optionsib.common.config import Config
 from optionsib.common.errors import BrokerError
 from optionsib.common.ports import QuoteTape
-from optionsib.common.types import SECOND_NS
+from optionsib.common.types import MINUTE_NS, SECOND_NS
 from optionsib.data.memory_tape import shorten
 from optionsib.data.rates import RateCurve
 from optionsib.data.tapes import open_tape
@@ -68,7 +68,10 @@ class ExchangeSettings:
             If it is missing or broken.
         """
         tape = open_tape(self.tape, date=self.date, seed=self.seed)
-        return shorten(tape, self.first_minute, self.minutes) if self.minutes else tape
+        if not self.first_minute and not self.minutes:
+            return tape
+        length = (tape.session_close_ns - tape.session_open_ns) // MINUTE_NS
+        return shorten(tape, self.first_minute, self.minutes or length - self.first_minute)
 
 
 async def serve(settings: ExchangeSettings, config: Config) -> None:
@@ -104,11 +107,13 @@ async def serve(settings: ExchangeSettings, config: Config) -> None:
     }
     print(json.dumps(facts), flush=True)
     loop = asyncio.get_running_loop()
-    closed = asyncio.Event()
+    closing: set[asyncio.Task[None]] = set()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, closed.set)
-    await closed.wait()
-    await exchange.close()
+        loop.add_signal_handler(number, lambda: closing.add(loop.create_task(exchange.close())))
+    try:
+        await exchange.serve_until_closed()
+    finally:
+        await asyncio.gather(*closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,12 @@ def exchange_process(settings: ExchangeSettings, log: Path) -> Iterator[RunningE
     command = [sys.executable, "-m", "optionsib.cli", *settings.arguments()]
     with log.open("w") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            process_group=0,  # Ctrl-C is for the daemon, which still has orders to cancel here
         )
     try:
         yield _await_first_line(process, log)

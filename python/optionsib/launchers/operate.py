@@ -15,11 +15,11 @@ from typing import Any
 import msgspec
 
 from optionsib.bus.control import ControlClient
-from optionsib.bus.journal import Journal, JournalReader
+from optionsib.bus.journal import Journal, JournalReader, writer_of
 from optionsib.common.clock import SystemClock
 from optionsib.common.config import Config
 from optionsib.common.errors import BusError, JournalError
-from optionsib.common.events import Halted, PortfolioSnapshot, Resumed, SessionEnded
+from optionsib.common.events import Halted, PortfolioSnapshot, Resumed, SessionEnded, SessionStarted
 from optionsib.common.types import Json
 from optionsib.launchers.rescue import rescue
 from optionsib.launchers.state_folder import control_endpoint, is_silent, journal_path
@@ -93,10 +93,12 @@ def _journal_facts(path: Path) -> dict[str, Any]:
     _require_journal(path)
     with JournalReader.open_read_only(path) as journal:
         halted, ended, snapshot = "", "", None
-        for _, _, event in journal.events(["Halted", "SessionEnded", "PortfolioSnapshot"]):
+        for _, _, event in journal.events(["Halted", "SessionStarted", "SessionEnded", "PortfolioSnapshot"]):
             match event:
                 case Halted(reason=reason):
                     halted = reason
+                case SessionStarted():
+                    ended = ""
                 case SessionEnded(reason=reason):
                     ended = reason
                 case PortfolioSnapshot():
@@ -148,25 +150,17 @@ def _rescue(config: Config, command: str, journal: Path, *, as_json: bool) -> in
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
         print(
-            f"account {report.account}: all working orders cancelled; {report.orders_sent} closing orders sent"
+            f"account {report.account}: all working orders cancelled; "
+            f"{report.orders_sent} closing orders sent"
         )
         for line in report.stuck:
             print(f"not closed: {line}")
         left = ", ".join(f"{held:+d} {name}" for name, held in report.positions_left.items())
         print(f"positions left: {left or 'none'}; journal {report.journal}")
-    if report.orders_sent and (pid := _writer(journal)):
+    if report.orders_sent and (writer := writer_of(journal)):
         print(
-            f"process {pid} holds {journal} and does not know of these closes: end it (kill -9 {pid}) before "
-            "it goes on; its next start compares with the broker and halts",
+            f"{writer} holds {journal} and does not know of these closes: end it (kill -9) before it goes "
+            "on; its next start compares with the broker and halts",
             file=sys.stderr,
         )
     return 0 if command == "cancel-all" or not report.positions_left else 1
-
-
-def _writer(path: Path) -> int | None:
-    """Return the process that writes the journal now, if there is one."""
-    if not path.is_file():
-        return None
-    with JournalReader.open_read_only(path) as journal:
-        runs = [run.pid for run in journal.runs if run.ended_wall_ns is None]
-    return runs[-1] if runs and Path(f"/proc/{runs[-1]}").exists() else None

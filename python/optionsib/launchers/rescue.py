@@ -20,20 +20,23 @@ from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.bus.journal import Journal, make_genesis
 from optionsib.common.clock import SystemClock
 from optionsib.common.config import Config
+from optionsib.common.errors import BrokerError
 from optionsib.common.events import BrokerNotice, OrderSubmitted
 from optionsib.common.types import SECOND_NS, Contract, Order
 from optionsib.execution.flatten import Touch, position_orders
+from optionsib.launchers.accounts import mask_account, refuse_wrong_account
 
 ROUNDS = 20
+IDLE_ROUNDS = 3
 SECONDS_A_ROUND = 1.0
 
 
 class RescueReport(msgspec.Struct, frozen=True):
-    """What the rescue left behind."""
+    """What the rescue left behind; positions by the contract's name."""
 
-    cancelled: bool
+    account: str
     orders_sent: int
-    positions_left: dict[int, int]
+    positions_left: dict[str, int]
     stuck: tuple[str, ...]
     journal: str
 
@@ -45,74 +48,103 @@ async def rescue(config: Config, *, flatten: bool) -> RescueReport:
     ------
     BrokerError
         If the broker cannot be reached or does not answer.
+    LiveTradingRefusedError
+        If the broker's account is not the one this configuration may touch; nothing was sent.
     """
     clock = SystemClock()
     gateway = config.gateway.model_copy(update={"client_id": config.gateway.rescue_client_id})
     broker = BrokerAdapterFactory(
         clock=clock, pace="real", step_seconds=SECONDS_A_ROUND, account=config.session.account
     ).create(gateway)
-    path = _fresh_path(Path(config.paths.state))
-    genesis = make_genesis(
-        seed=0, config=config.digest(), data="", model="", build=__version__, simd_path="baseline"
-    )
-    with Journal.create(path, genesis) as journal:
-        state = await broker.connect()
-        try:
+    state = await broker.connect()
+    try:
+        refuse_wrong_account(config.session.mode, config.session.account, state.account)
+        path = _fresh_path(Path(config.paths.state))
+        genesis = make_genesis(
+            seed=0, config=config.digest(), data="", model="", build=__version__, simd_path="baseline"
+        )
+        with Journal.create(path, genesis) as journal:
             now = clock.now_ns()
             journal.append_durable(BrokerNotice(code=0, message="rescue: cancel all", at_ns=now), now)
             await broker.cancel_all()
             await broker.settle()
-            sent, stuck = 0, list[str]()
-            positions = dict(state.positions)
-            if flatten and positions:
-                chain = await broker.option_chain(config.session.symbol)
-                contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
-                held = [contracts[con_id] for con_id in positions if con_id in contracts]
-                await broker.subscribe(held)
-                touches: dict[int, Touch] = {}
-                for _ in range(ROUNDS):
-                    positions = dict((await broker.refresh()).positions)
-                    if not positions:
-                        break
-                    await asyncio.sleep(SECONDS_A_ROUND)
-                    touches |= {q.con_id: (q.bid, q.ask) for q in broker.take_quotes()}
-                    orders, stuck = _orders(positions, contracts, touches, clock, sent)
-                    await _send(broker, journal, clock, orders)
-                    sent += len(orders)
-            positions = dict((await broker.refresh()).positions)
-            return RescueReport(True, sent, positions, tuple(stuck), str(path))
-        finally:
-            await broker.disconnect()
+            rounds = Rounds(broker, journal, clock)
+            if flatten and state.positions:
+                await rounds.close_everything(config.session.symbol)
+            left = (await broker.refresh()).positions
+            return RescueReport(
+                account=mask_account(state.account),
+                orders_sent=rounds.sent,
+                positions_left={rounds.name(con_id): held for con_id, held in sorted(left.items())},
+                stuck=tuple(rounds.stuck),
+                journal=str(path),
+            )
+    finally:
+        await broker.disconnect()
 
 
-def _orders(
-    positions: Mapping[int, int],
-    contracts: Mapping[int, Contract],
-    touches: Mapping[int, Touch],
-    clock: SystemClock,
-    sent: int,
-) -> tuple[list[Order], list[str]]:
-    numbers = itertools.count(sent + 1)
-    stamp = clock.now_ns() // SECOND_NS
-    known = {con_id: held for con_id, held in positions.items() if con_id in contracts}
-    orders, stuck = position_orders(known, contracts, touches, lambda: f"F{stamp}-{next(numbers)}")
-    strangers = [con_id for con_id in positions if con_id not in contracts]
-    stuck += [f"{con_id}: {positions[con_id]:+d}, no option of the configured symbol" for con_id in strangers]
-    return orders, stuck
+class Rounds:
+    """Closes positions in rounds: orders at the far touch, cancel what did not fill, look again."""
 
+    def __init__(self, broker: BrokerAPI, journal: Journal, clock: SystemClock) -> None:
+        self._broker = broker
+        self._journal = journal
+        self._clock = clock
+        self._contracts: dict[int, Contract] = {}
+        self._refs = itertools.count(1)
+        self._stamp = clock.now_ns() // SECOND_NS  # a second rescue of the day takes other references
+        self.sent = 0
+        self.stuck: list[str] = []
 
-async def _send(broker: BrokerAPI, journal: Journal, clock: SystemClock, orders: Sequence[Order]) -> None:
-    """Send the orders, shorts first as they come; cancel what did not fill at once."""
-    for order in orders:
-        now = clock.now_ns()
-        journal.append_durable(OrderSubmitted(order=order, at_ns=now), now)
-        await broker.place(order)
-        await broker.settle()
-    await broker.cancel_all()
-    await broker.settle()
-    for event in broker.take_events():
-        journal.append(event, clock.now_ns())
-    journal.commit()
+    def name(self, con_id: int) -> str:
+        """Return the contract's name, or its number if the chain does not list it."""
+        contract = self._contracts.get(con_id)
+        return contract.local_symbol or str(con_id) if contract else str(con_id)
+
+    async def close_everything(self, symbol: str) -> None:
+        """Send orders until nothing is left, or nothing changes any more."""
+        try:
+            chain = await self._broker.option_chain(symbol)
+        except BrokerError as error:
+            self.stuck = [f"no chain of {symbol} to price the orders from: {error}"]
+            return
+        self._contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
+        positions = (await self._broker.refresh()).positions
+        await self._broker.subscribe([self._contracts[c] for c in positions if c in self._contracts])
+        touches: dict[int, Touch] = {}
+        idle = 0
+        for _ in range(ROUNDS):
+            await asyncio.sleep(SECONDS_A_ROUND)
+            touches |= {quote.con_id: (quote.bid, quote.ask) for quote in self._broker.take_quotes()}
+            await self._send(self._orders(positions, touches))
+            before, positions = positions, (await self._broker.refresh()).positions
+            idle = idle + 1 if positions == before else 0
+            if not positions or idle == IDLE_ROUNDS:
+                break
+        self._orders(positions, touches)
+
+    def _orders(self, positions: Mapping[int, int], touches: Mapping[int, Touch]) -> list[Order]:
+        known = {con_id: held for con_id, held in positions.items() if con_id in self._contracts}
+        orders, self.stuck = position_orders(
+            known, self._contracts, touches, lambda: f"F{self._stamp}-{next(self._refs)}"
+        )
+        strangers = [con_id for con_id in positions if con_id not in self._contracts]
+        self.stuck += [f"{c}: {positions[c]:+d}, no contract of the configured symbol" for c in strangers]
+        return orders
+
+    async def _send(self, orders: Sequence[Order]) -> None:
+        """Send the orders, shorts first as they come; cancel what did not fill at once."""
+        for order in orders:
+            now = self._clock.now_ns()
+            self._journal.append_durable(OrderSubmitted(order=order, at_ns=now), now)
+            await self._broker.place(order)
+            await self._broker.settle()
+        self.sent += len(orders)
+        await self._broker.cancel_all()
+        await self._broker.settle()
+        for event in self._broker.take_events():
+            self._journal.append(event, self._clock.now_ns())
+        self._journal.commit()
 
 
 def _fresh_path(folder: Path) -> Path:

@@ -16,9 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from optionsib import __version__
-from optionsib.brokers.api import BrokerState
 from optionsib.brokers.factory import BrokerAdapterFactory
-from optionsib.brokers.paper.fees import FeeTable
 from optionsib.bus.control import ControlServer, Handler
 from optionsib.bus.journal import Journal, make_genesis
 from optionsib.bus.local import LocalBus
@@ -27,11 +25,24 @@ from optionsib.bus.zmq import ZmqPublisher
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
 from optionsib.common.errors import LiveTradingRefusedError
-from optionsib.common.events import Event, VaultTransaction
+from optionsib.common.events import (
+    BrokerNotice,
+    Event,
+    Halted,
+    OrderSubmitted,
+    OrderUpdate,
+    Resumed,
+    SessionEnded,
+    SessionStarted,
+    VaultTransaction,
+)
 from optionsib.common.faults import fault_point
+from optionsib.common.fees import FeeTable
+from optionsib.common.logging import configure_logging, get_logger, shutdown_logging
 from optionsib.common.session_view import SessionView
 from optionsib.common.types import SECOND_NS, Json
 from optionsib.data.rates import RateCurve
+from optionsib.launchers.accounts import refuse_wrong_account
 from optionsib.launchers.state_folder import control_endpoint, journal_path, stream_endpoint, tape_path
 from optionsib.models.serving import OnnxModel
 from optionsib.risk.limits import LimitChecker
@@ -115,6 +126,12 @@ async def run_session(
         If anything is missing or refused; the message says what to do.
     """
     refuse_unarmed(setup)
+    setup.state_folder.mkdir(parents=True, exist_ok=True)
+    with daemon_log(setup.state_folder / "daemon.log"):
+        return await _run_session(setup, show)
+
+
+async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None]) -> SessionSummary:
     config = setup.config
     model = load_model(config)
     model_id = (model.live_model_id() or "") if model else ""
@@ -159,7 +176,7 @@ async def _trade(
     ).create(config.gateway)
     state = await broker.connect()
     try:
-        _refuse_wrong_account(setup, state)
+        refuse_wrong_account(config.session.mode, setup.confirm_account, state.account)
         chain = await broker.option_chain(config.session.symbol)
         clock.advance(max(clock.now_ns(), chain.session_open_ns))
         trading_day = dt.datetime.fromtimestamp(chain.session_open_ns // SECOND_NS, NEW_YORK).date()
@@ -188,6 +205,7 @@ async def _trade(
             notices=(*setup.notices, UNIT_NOTE),
             show=stream.before(show),
         )
+        log_events(bus)
         with _signals(trader):
             async with ControlServer(control_endpoint(config), _handlers(trader)):
                 try:
@@ -197,6 +215,27 @@ async def _trade(
                     stream.close()
     finally:
         await broker.disconnect()
+
+
+@contextlib.contextmanager
+def daemon_log(path: Path) -> Iterator[None]:
+    """Write the daemon's structured log, one JSON object a line, off the hot path."""
+    with path.open("a", encoding="utf-8") as stream:
+        configure_logging(style="json", stream=stream, background=True)
+        try:
+            yield
+        except Exception:
+            get_logger(__name__).exception("session failed")
+            raise
+        finally:
+            shutdown_logging()
+
+
+def log_events(bus: LocalBus) -> None:
+    """Log what an operator would look for; the journal has everything."""
+    logger = get_logger("optionsib.session")
+    for kind in (SessionStarted, SessionEnded, Halted, Resumed, BrokerNotice, OrderSubmitted, OrderUpdate):
+        bus.subscribe(kind, lambda event: logger.info(type(event).__name__, **msgspec.to_builtins(event)))
 
 
 class EventStream:
@@ -238,24 +277,6 @@ def _write_down(bus: LocalBus, journal: Journal, transaction: VaultTransaction) 
     bus.publish(transaction)
     journal.commit()
     fault_point("after-vault-journal-before-chain")
-
-
-def _refuse_wrong_account(setup: SessionSetup, state: BrokerState) -> None:
-    """Refuse a live account in paper mode, and any account but the confirmed one in live mode."""
-    paper_account = state.account.startswith("D")  # DU, DF, DI: IB's paper accounts
-    if setup.config.session.mode == "paper" and not paper_account:
-        raise LiveTradingRefusedError(
-            f"the broker's account {_mask(state.account)} is no paper account (DU...) but the mode is paper; "
-            "nothing was subscribed or sent"
-        )
-    if setup.config.session.mode == "live" and state.account != setup.confirm_account:
-        raise LiveTradingRefusedError(
-            f"the broker's account {_mask(state.account)} is not the confirmed one; nothing was sent"
-        )
-
-
-def _mask(account: str) -> str:
-    return account[:2] + "*" * max(len(account) - 4, 0) + account[-2:]
 
 
 @contextlib.contextmanager

@@ -70,8 +70,8 @@ def _trades(view: SessionView) -> Iterator[str]:
     yield f"open trades ({len(view.trades)})"
     for trade in view.trades:
         yield (
-            f"  {trade.trade_id}  {trade.quantity} x {trade.description:<26} entry {_price(trade.entry_price)}"
-            f"  mark {_price(trade.mark)}  since {_time(trade.opened_ns)}"
+            f"  {trade.trade_id}  {trade.quantity} x {trade.description:<26} entry "
+            f"{_price(trade.entry_price)}  mark {_price(trade.mark)}  since {_time(trade.opened_ns)}"
         )
 
 

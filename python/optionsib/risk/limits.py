@@ -25,10 +25,14 @@ included) filling it too raises the worst loss. Loss includes the cash of the fi
 more fee for closing what is then held; each expiry takes its own worst spot, and a loss without bound is
 compared by how fast it grows. At most ``MAX_FILL_COMBINATIONS`` combinations of fills are looked at (the
 product of units + 1 over the working orders on the same expiries); beyond that an order does not reduce
-risk. An order also reduces risk if that holds for its own trade (``trade_id``) taken alone and the
-portfolio's worst loss stays within its limit: trades that offset each other by chance must not keep each
-other from being closed. An order that reduces risk answers to 3 and 4, and in place of 6 to a collar of ``SANITY_COLLAR`` (where a
-missing bid counts as zero, and a missing ask as the most a contract can be worth).
+risk.
+
+An order also reduces risk if it closes no more than its own trade (``trade_id``) holds, that trade's worst
+loss does not rise, and the portfolio's worst loss stays within its limit: trades that offset each other by
+chance must not keep each other from being closed.
+
+What reduces risk answers to 3 and 4, and in place of 6 to a collar of ``SANITY_COLLAR`` (where a missing
+bid counts as zero, and a missing ask as the most a contract can be worth).
 """
 
 from __future__ import annotations

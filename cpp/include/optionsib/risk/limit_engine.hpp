@@ -12,9 +12,9 @@
 //    9 order_rate         new orders within the last 60 s (a reprice of a working order is none)
 // A limit that is not set refuses at its place; so does a market value that is not known.
 //
-// An order reduces risk if WorstLoss::reduces says so of the whole portfolio, or if it says so of the order's
-// own trade and the portfolio's worst loss, this order filled or not, stays within its limit: two trades that
-// happen to offset each other must not keep each other from being closed.
+// An order reduces risk if WorstLoss::reduces says so of the whole portfolio, or if it closes no more than
+// its own trade holds, WorstLoss::reduces says so of that trade, and the portfolio's worst loss stays within
+// its limit: two trades that happen to offset each other must not keep each other from being closed.
 //
 // An order that reduces risk answers to 3, 4 and, in place of 6, to a wide fixed
 // collar (kSanityCollar); a missing bid counts as zero there, a missing ask as the most the contract can be

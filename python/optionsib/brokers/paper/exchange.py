@@ -16,7 +16,6 @@ from typing import Literal
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.computations import OptionComputer
 from optionsib.brokers.paper.contracts import ContractDirectory, local_time, time_stamp
-from optionsib.brokers.paper.fees import FeeTable
 from optionsib.brokers.paper.market_data import MarketData
 from optionsib.brokers.paper.matching import Matching
 from optionsib.brokers.paper.order_desk import OrderDesk
@@ -34,6 +33,7 @@ from optionsib.brokers.paper.wire import (
 )
 from optionsib.common.config import FeesConfig
 from optionsib.common.errors import BrokerError, DataError, OptionsIBError
+from optionsib.common.fees import FeeTable
 from optionsib.common.ports import QuoteTape, TapeStep
 from optionsib.common.types import MONEY_SCALE, SECOND_NS
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.contracts import ContractDirectory, combo_fields, contract_fields, time_stamp
 from optionsib.brokers.paper.executions import FIRST_PREFIX, ExecutionFilter, ExecutionRecord
-from optionsib.brokers.paper.fees import FeeTable, share_out
 from optionsib.brokers.paper.matching import Matching, OrderFill
 from optionsib.brokers.paper.order_messages import OrderTicket, completed_order, open_order, order_status
 from optionsib.brokers.paper.orders import CANCELLED, FILLED, ClientOrder, LegTotal
 from optionsib.brokers.paper.session import NO_REQUEST, Session
 from optionsib.brokers.paper.wire import format_money, format_ratio, price_from_number
+from optionsib.common.fees import FeeTable, share_out
 from optionsib.common.ports import TapeQuote
 from optionsib.common.types import PENNY_GRID, price_to_money
 
