@@ -31,20 +31,24 @@ def opening(quantity: int = 3, ref: str = "O1") -> OrderSubmitted:
 
 def fill(number: int, units: int, ref: str = "O1", sign: int = 1) -> list[Execution]:
     """The combo's execution and its legs' for ``units`` units at 0.50 (1.50 less 2 x 0.50)."""
-    common = {"order_ref": ref, "at_ns": 5}
+
+    def execution(part: int, con_id: int, side: int, quantity: int, price: int) -> Execution:
+        return Execution(
+            execution_id=f"{ref}-{number}-{part}.01",
+            order_ref=ref,
+            con_id=con_id,
+            side=side,
+            quantity=quantity,
+            price=price,
+            at_ns=5,
+            is_combo=part == 0,
+        )
+
     return [
-        Execution(
-            execution_id=f"{ref}-{number}-0.01", con_id=9, side=sign, quantity=units, price=5_000 * sign,
-            is_combo=True, **common,
-        ),
-        Execution(
-            execution_id=f"{ref}-{number}-1.01", con_id=1001, side=sign, quantity=units, price=15_000, **common
-        ),
-        Execution(
-            execution_id=f"{ref}-{number}-2.01", con_id=1003, side=-sign, quantity=2 * units, price=5_000,
-            **common,
-        ),
-    ]  # fmt: skip
+        execution(0, 9, sign, units, 5_000 * sign),
+        execution(1, 1001, sign, units, 15_000),
+        execution(2, 1003, -sign, 2 * units, 5_000),
+    ]
 
 
 def story() -> list[object]:
@@ -133,7 +137,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing() -> None:
     corrected = Execution(
         execution_id="O1-0-1.02", order_ref="O1", con_id=1001, side=1, quantity=1, price=14_900, at_ns=6
     )
-    with pytest.raises(ExecutionError, match="corrects O1-0-1.01"):
+    with pytest.raises(ExecutionError, match=r"corrects O1-0-1\.01"):
         manager.apply(corrected)
     stranger = Execution(execution_id="x", order_ref="O1", con_id=5, side=1, quantity=1, price=1, at_ns=1)
     with pytest.raises(ExecutionError, match="no leg"):

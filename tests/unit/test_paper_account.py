@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.contracts import ContractDirectory
-from optionsib.common.fees import FeeTable, share_out
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.common.config import FeeRow, FeesConfig
+from optionsib.common.fees import FeeTable, share_out
 from optionsib.common.ports import TapeQuote, TapeStep
 from optionsib.common.types import MONEY_SCALE, SECOND_NS, Contract
 

@@ -196,7 +196,7 @@ def test_an_opening_order_follows_fair_value_beyond_the_tolerance(features: Chai
     long = candidate.order.legs[0].con_id
     i = features.position(long)
     assert strategy().reprice(order, features, NOON) is None
-    for move, expected in [(-0.03, None), (-0.05, NewLimit(order.limit - 500))]:
+    for move, expected in [(-0.03, None), (-0.05, NewLimit(order.limit - 500, "follows the fair value"))]:
         moved = requote(features, long, fitted_price=float(features.fitted_price[i]) + move)
         assert strategy().reprice(order, moved, NOON) == expected
 

@@ -311,7 +311,7 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         return {"state": trader.state}
 
     def resume(reason: str = "operator", operator: str = "") -> Json:
-        trader.desk.resume(reason, operator)
+        trader.request_resume(reason, operator)
         return {"state": trader.state}
 
     async def cancel_all(operator: str = "") -> Json:

@@ -56,6 +56,7 @@ class NewLimit:
     """Work the order at ``limit_price`` (1/10000) from now on."""
 
     limit_price: int
+    reason: str = "reprice"
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,9 @@ class VerticalResidualStrategy:
         if working.order.purpose == "close":
             since = working.submitted_ns if trade is None else trade.opened_ns
             limit = self._closing_limit(working.order.legs, features, since, now_ns)
+            reason = f"close {working.order.trade_id}: {self._stage(since, now_ns)}"
         else:
+            reason = "follows the fair value"
             minutes = (now_ns - working.submitted_ns) / MINUTE_NS
             if minutes >= self._config.cancel_after_minutes:
                 return CancelOrder(f"not filled within {self._config.cancel_after_minutes} minutes")
@@ -229,7 +231,7 @@ class VerticalResidualStrategy:
                 return CancelOrder(f"limit {_show(limit)} is not within the possible values")
         if limit is None or abs(limit - working.limit) < self._tolerance(limit, working, features, now_ns):
             return None
-        return NewLimit(limit)
+        return NewLimit(limit, reason)
 
     def _tolerance(self, limit: int, working: WorkingOrder, features: ChainFeatures, now_ns: int) -> int:
         """How far a limit may be off before it is moved: an order that stays keeps its place in the queue."""

@@ -150,8 +150,8 @@ class Decisions:
             match action:
                 case CancelOrder(reason):
                     await self._desk.cancel(record, reason)
-                case NewLimit(limit) if limit != record.limit_price:
-                    await self._reprice(record, limit, features, probabilities)
+                case NewLimit(limit, reason) if limit != record.limit_price:
+                    await self._reprice(record, limit, reason, features, probabilities)
                 case _:
                     pass
 
@@ -159,13 +159,14 @@ class Decisions:
         self,
         record: OrderRecord,
         limit: int,
+        reason: str,
         features: ChainFeatures | None,
         probabilities: Probabilities | None,
     ) -> None:
         order = msgspec.structs.replace(record.order, limit_price=limit)
         candidate = candidate_id(self._ids.take())
         decision = StrategyDecision(
-            candidate_id=candidate, strategy=order.strategy, accepts=True, reason="reprice", order=order
+            candidate_id=candidate, strategy=order.strategy, accepts=True, reason=reason, order=order
         )
         signal = None
         if order.purpose != "close" and features is not None:
@@ -193,7 +194,7 @@ class Decisions:
         for record in working.values():
             limit = crossing_limit(record.order.legs, touches)
             if limit is not None and limit != record.limit_price:
-                await self._reprice(record, limit, None, None)
+                await self._reprice(record, limit, "flatten", None, None)
 
     def _open_trades(self) -> list[OpenTrade]:
         return [

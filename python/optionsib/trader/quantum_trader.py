@@ -161,13 +161,18 @@ class QuantumTrader:
         self.desk.halt("flatten requested", operator)
         self._flattening = True
 
+    def request_resume(self, reason: str, operator: str) -> None:
+        """Lift a halt, and end a flattening that is still at work."""
+        self._flattening = False
+        self.desk.resume(reason, operator)
+
     @property
     def state(self) -> str:
         """One word for people: running, halted, flattening or stopping."""
         if self._stop_reason:
             return f"stopping: {self._stop_reason}"
         if self._flattening:
-            return "halted: flattening"
+            return "halted: flattening" if self.desk.portfolio.open_trades() else "halted: flat"
         if self._journal.is_halted():
             return "halted"
         trouble = self._decisions.model_trouble
