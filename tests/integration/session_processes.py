@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from optionsib.launchers.exchange import ExchangeSettings, RunningExchange
@@ -35,7 +37,20 @@ def exchange_settings(seed: int = 7, minutes: int = 20) -> ExchangeSettings:
     )
 
 
-def daemon_command(exchange: RunningExchange, state: Path, *settings: str) -> list[str]:
+def cli(*words: str, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "optionsib.cli", *words],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        cwd=cwd,
+    )
+
+
+def set_options(exchange: RunningExchange, state: Path, *settings: str) -> list[str]:
+    """Return the ``--set`` words that bring a command to this exchange and state folder."""
     pairs = [
         f"gateway.port={exchange.port}",
         f"session.symbol={exchange.symbol}",
@@ -45,11 +60,29 @@ def daemon_command(exchange: RunningExchange, state: Path, *settings: str) -> li
         *EAGER,
         *settings,
     ]
+    return [word for pair in pairs for word in ("--set", pair)]
+
+
+@contextmanager
+def live_daemon(
+    exchange: RunningExchange, state: Path, speed: float, *settings: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the daemon at real pace; it is killed on leaving if it still runs."""
+    words = [sys.executable, "-m", "optionsib.cli", "run", "--speed", str(speed)]
+    words += ["--data-sha256", exchange.sha256, *set_options(exchange, state, *settings)]
+    state.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def daemon_command(exchange: RunningExchange, state: Path, *settings: str) -> list[str]:
     words = [sys.executable, "-m", "optionsib.cli", "run", "--pace", "lockstep"]
-    words += ["--data-sha256", exchange.sha256]
-    for pair in pairs:
-        words += ["--set", pair]
-    return words
+    return [*words, "--data-sha256", exchange.sha256, *set_options(exchange, state, *settings)]
 
 
 def run_daemon(

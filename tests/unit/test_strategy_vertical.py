@@ -256,7 +256,8 @@ def test_closing_orders_are_worked_to_the_market_and_never_cancelled(features: C
     natural = round(quote_spread(decision.order.legs, features).natural * 1e4)
     order = WorkingOrder(decision.order, NOON + 50 * MINUTE_NS, 0, decision.order.limit_price)
     late = NOON + 60 * MINUTE_NS
-    assert strategy().reprice(order, features, late, held) == NewLimit(natural)
+    moved = strategy().reprice(order, features, late, held)
+    assert moved == NewLimit(natural, "close T000001: held for 60 minutes, crosses")
     assert strategy().reprice(order, features, late) is None  # by its own age it may still rest
     assert strategy().reprice(order, features, at(15, 31)) == NewLimit(natural)
     crossing = dataclasses.replace(order, limit=natural)
