@@ -259,7 +259,8 @@ def test_closing_orders_are_worked_to_the_market_and_never_cancelled(features: C
     moved = strategy().reprice(order, features, late, held)
     assert moved == NewLimit(natural, "close T000001: held for 60 minutes, crosses")
     assert strategy().reprice(order, features, late) is None  # by its own age it may still rest
-    assert strategy().reprice(order, features, at(15, 31)) == NewLimit(natural)
+    crossing = strategy().reprice(order, features, at(15, 31))
+    assert crossing == NewLimit(natural, "close T000001: crosses to be flat by 15:45")
     crossing = dataclasses.replace(order, limit=natural)
     assert strategy().reprice(crossing, features, at(15, 31)) is None
 

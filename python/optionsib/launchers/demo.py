@@ -36,6 +36,7 @@ WRITTEN = (
     "ticks.tape",
     "report",
     "model",
+    "daemon.log",
     "control.sock",
     "stream.sock",
     "rescue-",
