@@ -80,7 +80,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   elif command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
     sudo=sudo
   else
-    die "Debian packages are missing. Run this, then try again:" "  sudo apt-get update && sudo $install"
+    die "Debian packages are missing. Run this as root, then try again:" "  apt-get update && $install"
   fi
   echo "setup: installing ${missing[*]}"
   $sudo env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -qq && $install -qq" >/dev/null ||

@@ -33,7 +33,7 @@ from optionsib.common.events import (
 )
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import Clock, SettlementLedger
-from optionsib.common.types import Contract, price_to_money
+from optionsib.common.types import Contract, Order, price_to_money
 from optionsib.execution.orders import (
     CommissionBooked,
     Effect,
@@ -82,6 +82,7 @@ class OrderDesk:
         self.settlement = Settlement(ledger, self.portfolio)
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
+        self.disputed: frozenset[int] = frozenset()  # contracts on which the broker counts otherwise
         self._checker.set_halted(journal.is_halted())
 
     # --- what leaves -------------------------------------------------------------------------------
@@ -259,12 +260,23 @@ class OrderDesk:
         self.take_in(missing_executions(self.manager, state.executions))
         self.take_in(settle_fates(self.manager, state.working_orders, now))
         differences = position_differences(self.portfolio.positions, state.positions)
+        self.disputed = frozenset(con_id for con_id, _, _ in differences)
         if differences:
             listed = ", ".join(
                 f"{con_id}: {ours} here, {theirs} there" for con_id, ours, theirs in differences
             )
             self.halt(f"positions differ from the broker's ({listed})")
         return differences
+
+    def is_disputed(self, order: Order) -> bool:
+        """Tell whether the broker counts a leg's position otherwise: a "close" might open there."""
+        return any(leg.con_id in self.disputed for leg in order.legs)
+
+    async def cancel_disputed(self) -> None:
+        """Cancel working orders on positions that the broker counts otherwise."""
+        for record in self.manager.working():
+            if self.is_disputed(record.order):
+                await self.cancel(record, "the broker counts this position otherwise")
 
     def release_orphans(self, reserved: Iterable[str]) -> None:
         """Free reserves of orders that were never journaled (a crash between the two)."""

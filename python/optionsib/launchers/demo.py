@@ -30,7 +30,6 @@ DEMO_LINES = 250
 EXCHANGE_LOG = "exchange.log"
 # Beginnings of the names of what a demo writes, besides the sockets of its daemon.
 WRITTEN = (
-    "daemon.log",
     EXCHANGE_LOG,
     "journal.sqlite",
     "ticks.tape",

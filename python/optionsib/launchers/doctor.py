@@ -16,7 +16,7 @@ import numpy as np
 
 import optionsib
 from optionsib.common.config import Config
-from optionsib.common.errors import OptionsIBError
+from optionsib.common.errors import JournalError, OptionsIBError
 
 LIBRARIES = {
     "numpy": "",
@@ -126,7 +126,10 @@ def _missing_limits(config: Config) -> Iterator[Finding]:
     missing = [name for name, value in config.limits.model_dump().items() if value is None]
     if missing:
         yield Finding(
-            "bad", "limits", f"not set, so every order that needs them is refused: {', '.join(missing)}"
+            "bad",
+            "limits",
+            f"not set, so every order that needs them is refused: {', '.join(missing)}. Set them in "
+            "main_config.yaml",
         )
     else:
         yield Finding("ok", "limits", "all set")
@@ -155,9 +158,14 @@ def _state(config: Config) -> Iterator[Finding]:
     if not path.exists():
         yield Finding("ok", "journal", f"none yet at {path}")
         return
-    report = verify(path)
+    keep = "Keep it, reconcile with the broker, and begin anew with --set paths.state=<new folder>"
+    try:
+        report = verify(path)
+    except JournalError as error:
+        yield Finding("bad", "journal", f"{error}. {keep}")
+        return
     if not report.ok:
-        yield Finding("bad", "journal", f"{path}: record {report.first_bad_seq}: {report.reason}")
+        yield Finding("bad", "journal", f"{path}: record {report.first_bad_seq}: {report.reason}. {keep}")
         return
     with JournalReader.open_read_only(path) as journal:
         if journal.is_halted():

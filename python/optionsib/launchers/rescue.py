@@ -54,7 +54,11 @@ async def rescue(config: Config, *, flatten: bool) -> RescueReport:
     clock = SystemClock()
     gateway = config.gateway.model_copy(update={"client_id": config.gateway.rescue_client_id})
     broker = BrokerAdapterFactory(
-        clock=clock, pace="real", step_seconds=SECONDS_A_ROUND, account=config.session.account
+        clock=clock,
+        pace="real",
+        step_seconds=SECONDS_A_ROUND,
+        account=config.session.account,
+        broker_time=True,  # the chain of a replayed day is not of today; a rescue takes no steps by it
     ).create(gateway)
     state = await broker.connect()
     try:

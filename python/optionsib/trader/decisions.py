@@ -125,6 +125,8 @@ class Decisions:
         """Judge this step's candidates and send the approved ones."""
         now = self._clock.now_ns()
         for candidate in self._strategy.candidates(features, now, self._open_trades(), self._working()):
+            if self._desk.is_disputed(candidate.order):
+                continue
             # Orders approved a moment ago count for the next candidate.
             trades, working = self._open_trades(), self._working()
             decision = self._strategy.decide(candidate, features, trades, working, now)
@@ -136,7 +138,7 @@ class Decisions:
         closing = {r.order.trade_id for r in self._desk.manager.working() if r.order.purpose == "close"}
         trades = [trade for trade in self._open_trades() if trade.trade_id not in closing]
         for decision in self._strategy.exits(trades, features, self._clock.now_ns()):
-            if decision.order is not None:
+            if decision.order is not None and not self._desk.is_disputed(decision.order):
                 await self._decide(None, decision, decision.order)
 
     async def rework(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
@@ -183,6 +185,8 @@ class Decisions:
         trades = [t for t in self._desk.portfolio.open_trades() if t.trade_id not in working]
         orders, _stuck = flattening_orders(trades, touches, lambda: order_ref(self._ids.take()))
         for order in orders:
+            if self._desk.is_disputed(order):
+                continue
             decision = StrategyDecision(
                 candidate_id=candidate_id(self._ids.take()),
                 strategy=order.strategy,

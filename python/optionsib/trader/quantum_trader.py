@@ -171,6 +171,8 @@ class QuantumTrader:
         """One word for people: running, halted, flattening or stopping."""
         if self._stop_reason:
             return f"stopping: {self._stop_reason}"
+        if self.desk.disputed and self._journal.is_halted():
+            return "halted: positions differ from the broker's"
         if self._flattening:
             return "halted: flattening" if self.desk.portfolio.open_trades() else "halted: flat"
         if self._journal.is_halted():
@@ -292,6 +294,7 @@ class QuantumTrader:
         self.desk.take_in(self._broker.take_events())
         chain, features = self._watch(at_ns)
         probabilities = self._decisions.predict(features)
+        await self.desk.cancel_disputed()
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
         if self._flattening:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from optionsib.common.errors import DataError
@@ -56,6 +56,11 @@ class LeanTape:
     underlying_folder
         By default ``equity/usa/minute/<symbol>`` beside ``option``.
 
+    Attributes
+    ----------
+    sha256
+        Digest over names and contents of the files used, whatever their compression.
+
     Raises
     ------
     DataError
@@ -67,58 +72,20 @@ class LeanTape:
         self, folder: Path, date: dt.date | None = None, underlying_folder: Path | None = None
     ) -> None:
         folder = Path(folder)
-        self._date = _choose_date(folder, date)
+        self.date = _choose_date(folder, date)
         self._symbol = folder.resolve().name.upper()
-        self._open_ns, self._close_ns = session_bounds(self._date)
+        self.name = f"{self._symbol} {self.date.isoformat()}"
+        self.simulated = False
+        self.session_open_ns, self.session_close_ns = session_bounds(self.date)
         equity = Path(underlying_folder) if underlying_folder else default_underlying_folder(folder)
-        members = read_archive(folder / option_archive_name(self._date))
+        members = read_archive(folder / option_archive_name(self.date))
         spot_member = self._underlying_member(equity)
-        self._digest = _digest([spot_member, *members])
+        self.sha256 = _digest([spot_member, *members])
         named = self._name_contracts(members)
-        self._underlying = underlying_contract(self._symbol)
-        self._contracts = option_contracts(self._symbol, (name for name, _ in named))
+        self.underlying = underlying_contract(self._symbol)
+        self.contracts = option_contracts(self._symbol, (name for name, _ in named))
         self._findings: list[Finding] = []
         self._steps = self._read_steps(spot_member, [member for _, member in named])
-
-    @property
-    def name(self) -> str:
-        """Symbol and day."""
-        return f"{self._symbol} {self._date.isoformat()}"
-
-    @property
-    def date(self) -> dt.date:
-        """The trading day, New York."""
-        return self._date
-
-    @property
-    def simulated(self) -> bool:
-        """Always False: these quotes were recorded."""
-        return False
-
-    @property
-    def sha256(self) -> str:
-        """Digest over names and contents of the files used, whatever their compression."""
-        return self._digest
-
-    @property
-    def session_open_ns(self) -> int:
-        """The opening of the session, UTC ns."""
-        return self._open_ns
-
-    @property
-    def session_close_ns(self) -> int:
-        """The close of the session, UTC ns."""
-        return self._close_ns
-
-    @property
-    def underlying(self) -> Contract:
-        """The share."""
-        return self._underlying
-
-    @property
-    def contracts(self) -> Sequence[Contract]:
-        """The options, in (expiry, strike, call before put) order with rising ``con_id``."""
-        return self._contracts
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -130,8 +97,8 @@ class LeanTape:
         return iter(self._steps)
 
     def _underlying_member(self, folder: Path) -> Member:
-        path = folder / underlying_archive_name(self._date)
-        wanted = underlying_member_name(self._date, self._symbol)
+        path = folder / underlying_archive_name(self.date)
+        wanted = underlying_member_name(self.date, self._symbol)
         for member in read_archive(path):
             if member.name == wanted:
                 return member
@@ -142,33 +109,33 @@ class LeanTape:
             raise DataError(f"{self.name}: the zip of option quotes is empty; expected one CSV a contract")
         named = []
         for member in members:
-            name = parse_member_name(member, self._date, self._symbol)
-            if expiry_instant(name.expiry) <= self._open_ns:
-                raise DataError(f"file {member.where}: expired before {self._date}; expected a later expiry")
+            name = parse_member_name(member, self.date, self._symbol)
+            if expiry_instant(name.expiry) <= self.session_open_ns:
+                raise DataError(f"file {member.where}: expired before {self.date}; expected a later expiry")
             named.append((name, member))
         named.sort(key=lambda pair: pair[0])
         return named
 
     def _read_steps(self, spot_member: Member, option_members: list[Member]) -> tuple[TapeStep, ...]:
-        minutes = (self._close_ns - self._open_ns) // MINUTE_NS
+        minutes = (self.session_close_ns - self.session_open_ns) // MINUTE_NS
         by_minute: list[list[TapeQuote]] = [[] for _ in range(minutes)]
-        contracts = [self._underlying, *self._contracts]
+        contracts = [self.underlying, *self.contracts]
         # Contracts in id order, so each minute's list is in id order too.
         for contract, member in zip(contracts, [spot_member, *option_members], strict=True):
             for minute, quote in self._read_quotes(contract, member):
                 by_minute[minute].append(quote)
         return tuple(
-            TapeStep(self._open_ns + (minute + 1) * MINUTE_NS, tuple(quotes))
+            TapeStep(self.session_open_ns + (minute + 1) * MINUTE_NS, tuple(quotes))
             for minute, quotes in enumerate(by_minute)
         )
 
     def _read_quotes(self, contract: Contract, member: Member) -> Iterator[tuple[int, TapeQuote]]:
         """Yield (minute of the session, quote after it) wherever the quote differs from the one before."""
-        midnight = midnight_ns(self._date)
+        midnight = midnight_ns(self.date)
         quote = TapeQuote(contract.con_id, None, 0, None, 0)
         for bar in parse_bars(member):
             start_ns = midnight + bar.start_ms * _MILLISECOND_NS
-            if not self._open_ns <= start_ns < self._close_ns:
+            if not self.session_open_ns <= start_ns < self.session_close_ns:
                 continue
             known_ns = start_ns + MINUTE_NS
             if not bar.consistent:
@@ -180,7 +147,7 @@ class LeanTape:
                 self._note(Defect.CROSSED, contract, known_ns, bar, member, updated)
             elif updated != quote:
                 quote = updated
-                yield (start_ns - self._open_ns) // MINUTE_NS, quote
+                yield (start_ns - self.session_open_ns) // MINUTE_NS, quote
 
     def _note(
         self,

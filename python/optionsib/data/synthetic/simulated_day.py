@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -62,65 +62,25 @@ class SimulatedTape:
     ) -> None:
         if seed < 0:
             raise DataError(f"seed {seed}: expected 0 or more")
-        self._seed = seed
-        self._symbol = symbol
-        self._date = date
-        self._open_ns, self._close_ns = session_bounds(date)
-        self._underlying = underlying_contract(symbol)
+        self.name = f"{symbol} {date.isoformat()} simulated (seed {seed})"
+        self.simulated = True
+        self.date = date
+        self.session_open_ns, self.session_close_ns = session_bounds(date)
+        self.underlying = underlying_contract(symbol)
         parameters = parameters or DayParameters()
         children = np.random.SeedSequence(seed).spawn(5)
         start_rng, spot_rng, smile_rng, price_rng, size_rng = (
             np.random.Generator(np.random.PCG64(child)) for child in children
         )
         start = draw_start(start_rng, parameters)
-        self._contracts = option_contracts(symbol, list_contracts(date, start, parameters))
-        minutes = (self._close_ns - self._open_ns) // MINUTE_NS
+        self.contracts = option_contracts(symbol, list_contracts(date, start, parameters))
+        minutes = (self.session_close_ns - self.session_open_ns) // MINUTE_NS
         spot = draw_spot(spot_rng, start, minutes, parameters)
-        market = build_market(smile_rng, self._contracts, spot, self._open_ns, parameters)
+        market = build_market(smile_rng, self.contracts, spot, self.session_open_ns, parameters)
         share = quote_share(spot_rng, spot, parameters)
         options = quote_options(price_rng, size_rng, market, OPTION_GRID, parameters.quotes)
-        self._steps = _to_steps(self._open_ns, [self._underlying, *self._contracts], share, options)
-        self._digest = digest_steps(_GENERATOR_VERSION, self.name, parameters, self._contracts, self._steps)
-
-    @property
-    def name(self) -> str:
-        """Symbol, day, the word "simulated", and the seed."""
-        return f"{self._symbol} {self._date.isoformat()} simulated (seed {self._seed})"
-
-    @property
-    def date(self) -> dt.date:
-        """The day that expiries and session bounds are taken from, New York."""
-        return self._date
-
-    @property
-    def simulated(self) -> bool:
-        """Always True."""
-        return True
-
-    @property
-    def sha256(self) -> str:
-        """Digest over parameters, contracts and steps."""
-        return self._digest
-
-    @property
-    def session_open_ns(self) -> int:
-        """The opening of the session, UTC ns."""
-        return self._open_ns
-
-    @property
-    def session_close_ns(self) -> int:
-        """The close of the session, UTC ns."""
-        return self._close_ns
-
-    @property
-    def underlying(self) -> Contract:
-        """The made-up share."""
-        return self._underlying
-
-    @property
-    def contracts(self) -> Sequence[Contract]:
-        """The options, in (expiry, strike, call before put) order with rising ``con_id``."""
-        return self._contracts
+        self._steps = _to_steps(self.session_open_ns, [self.underlying, *self.contracts], share, options)
+        self.sha256 = digest_steps(_GENERATOR_VERSION, self.name, parameters, self.contracts, self._steps)
 
     def steps(self) -> Iterator[TapeStep]:
         """Yield one step a minute from a minute after the opening to the close."""
