@@ -78,7 +78,9 @@ class Inbox:
 
     def stamp(self) -> int:
         """Return the time of what arrives now, UTC ns."""
-        return UNKNOWN_NS if self.in_step and self._stamps_late else self._clock.now_ns()
+        now = self._clock.now_ns()
+        # A stepped clock stands at 0 until the broker has said what time it is.
+        return UNKNOWN_NS if self._stamps_late and (self.in_step or now == 0) else now
 
     def stamp_arrivals(self, time_ns: int) -> None:
         """Give everything that waits for its time the time ``time_ns``."""
