@@ -34,46 +34,51 @@ def play(state: Path, *words: str, timeout: float = 120) -> tuple[str, str]:
     return ended.stdout, last
 
 
-def test_equal_seeds_have_equal_hashes(tmp_path: Path) -> None:
-    out, first = play(tmp_path / "first", "--seed", "7", *WINDOW)
-    _, second = play(tmp_path / "elsewhere" / "second", "--seed", "7", *WINDOW)
-    assert first == second
-    assert "SIMULATED" in out
-    assert "no demonstrated skill" in (tmp_path / "first" / "report.html").read_text()
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """Return state folder, output and last line of a window with seed 7."""
+    state = tmp_path_factory.mktemp("first")
+    return (state, *play(state, "--seed", "7", *WINDOW))
 
-    report = verify(journal_path(tmp_path / "first"))
+
+def test_one_seed_one_hash_another_seed_a_clean_run(first: tuple[Path, str, str], tmp_path: Path) -> None:
+    _, out, line = first
+    assert "SIMULATED" in out
+    other_out, other = play(tmp_path, "--seed", "8", "--json", *WINDOW)
+    summary: dict[str, Any] = json.loads(other_out.splitlines()[-2])
+    assert summary["reason"] == "session closed"
+    assert other == f"journal sha256 {summary['head']}" != line
+    # The same folder again: what the other demo wrote is replaced, and does not matter.
+    _, again = play(tmp_path, "--seed", "7", *WINDOW)
+    assert again == line
+
+
+def test_audit_of_the_journal(first: tuple[Path, str, str], tmp_path: Path) -> None:
+    state, _, line = first
+    path = journal_path(state)
+    report = verify(path)
     assert report.ok
-    assert first == f"journal sha256 {report.head}"
-    audited = cli("audit", "verify", str(journal_path(tmp_path / "first")), "--expected-head", report.head)
-    assert (audited.returncode, audited.stdout.splitlines()[-1]) == (0, first)
-    damaged = bytearray(journal_path(tmp_path / "first").read_bytes())
-    place = damaged.rindex(b"session closed")
-    damaged[place] ^= 1
+    assert line == f"journal sha256 {report.head}"
+    audited = cli("audit", "verify", str(path), "--expected-head", report.head)
+    assert (audited.returncode, audited.stdout.splitlines()[-1]) == (0, line)
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.rindex(b"session closed")] ^= 1
     copy = tmp_path / "damaged.sqlite"
     copy.write_bytes(damaged)
     audited = cli("audit", "verify", str(copy))
     assert audited.returncode == 1
-    assert "BAD at record" in audited.stdout
+    assert f"BAD at record {report.records}" in audited.stdout
 
 
-def test_report_stands_alone(tmp_path: Path) -> None:
-    out, _ = play(tmp_path, *WINDOW)
-    page = tmp_path / "report.html"
+def test_report_stands_alone(first: tuple[Path, str, str]) -> None:
+    state, out, _ = first
+    page = state / "report.html"
     assert f"report: {page.resolve()}" in out
     text = page.read_text()
+    assert "no demonstrated skill" in text
     fetched = re.findall(r"""<(?:script|link|img|iframe)\b[^>]*?(?:src|href)\s*=\s*["']([^"']+)""", text)
     assert [target for target in fetched if not target.startswith("data:")] == []
     assert not re.search(r"""@import|url\(\s*["']?https?:""", text)
-
-
-def test_another_seed_runs_clean_and_prints_json(tmp_path: Path) -> None:
-    out, last = play(tmp_path, "--seed", "8", "--json", *WINDOW)
-    summary: dict[str, Any] = json.loads(out.splitlines()[-2])
-    assert summary["reason"] == "session closed"
-    assert last == f"journal sha256 {summary['head']}"
-    # The same folder again: what the demo wrote is replaced.
-    _, again = play(tmp_path, "--seed", "8", *WINDOW)
-    assert again == last
 
 
 def test_interrupt_at_the_terminal_ends_it_in_an_orderly_way(tmp_path: Path) -> None:

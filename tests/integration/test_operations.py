@@ -201,6 +201,12 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             assert f"process {daemon.pid} holds" in flat.stderr
             at_broker = broker_state(exchange)
             assert (at_broker.positions, at_broker.working_orders) == ({}, ())
+
+            # It wakes up, and finds out before it "closes" what is closed.
+            before = len([e for e in events_of(state) if isinstance(e, OrderSubmitted)])
+            daemon.send_signal(signal.SIGCONT)
+            disputed = "halted: positions differ from the broker's"
+            wait_for(state, lambda a: a["state"] == disputed, daemon, "a halt")
             daemon.kill()
             daemon.wait(timeout=5)
 
@@ -209,10 +215,9 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             kinds = {type(event).__name__ for _, _, event in journal.events()}
         assert {"BrokerNotice", "OrderSubmitted", "Execution"} <= kinds
 
-        before = len([e for e in events_of(state) if isinstance(e, OrderSubmitted)])
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
             answer = wait_for(state, lambda a: a["state"].startswith("halted"), daemon, "a halt")
-            assert answer["state"] == "halted: positions differ from the broker's"
+            assert answer["state"] == disputed
             assert answer["view"]["trades"], "its books still hold what was closed behind its back"
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(timeout=20) == 0

@@ -159,8 +159,8 @@ def _rescue(config: Config, command: str, journal: Path, *, as_json: bool) -> in
         print(f"positions left: {left or 'none'}; journal {report.journal}")
     if report.orders_sent and (writer := writer_of(journal)):
         print(
-            f"{writer} holds {journal} and does not know of these closes: end it (kill -9) before it goes "
-            "on; its next start compares with the broker and halts",
+            f"{writer} holds {journal} and has not booked these closes. Before its next order it compares "
+            "with the broker, and halts; if it hangs for good, end it (kill -9) and start anew",
             file=sys.stderr,
         )
     return 0 if command == "cancel-all" or not report.positions_left else 1

@@ -43,7 +43,13 @@ from optionsib.common.session_view import SessionView
 from optionsib.common.types import SECOND_NS, Json
 from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
-from optionsib.launchers.state_folder import control_endpoint, journal_path, stream_endpoint, tape_path
+from optionsib.launchers.state_folder import (
+    RescueWatch,
+    control_endpoint,
+    journal_path,
+    stream_endpoint,
+    tape_path,
+)
 from optionsib.models.serving import OnnxModel
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader, SessionSummary
@@ -204,6 +210,7 @@ async def _trade(
             checker=LimitChecker(config.limits, (chain.underlying, *chain.options), fees),
             notices=(*setup.notices, UNIT_NOTE),
             show=stream.before(show),
+            was_rescued=RescueWatch(setup.state_folder),
         )
         log_events(bus)
         with _signals(trader):

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 
 from optionsib.bus.endpoints import state_endpoint
+from optionsib.bus.journal import writer_of
 from optionsib.common.config import Config
 
 PROBE_SECONDS = 1.0
@@ -29,6 +30,26 @@ def control_endpoint(config: Config) -> str:
 def stream_endpoint(config: Config) -> str:
     """Return where the daemon publishes its events to attached processes."""
     return state_endpoint(Path(config.paths.state), "stream", config.control.stream_endpoint)
+
+
+class RescueWatch:
+    """Tells a daemon that ``cancel-all`` or ``flatten`` acted as a process of its own since it was asked.
+
+    A daemon that hung and goes on must compare with the broker before it "closes" what is closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known = set(self._journals())
+
+    def __call__(self) -> bool:
+        """Return whether a rescue is at work, or ended since the last call."""
+        new = [path for path in self._journals() if path not in self._known]
+        self._known.update(path for path in new if writer_of(path) is None)
+        return bool(new)
+
+    def _journals(self) -> list[Path]:
+        return sorted(self._folder.glob("rescue-*.sqlite"))
 
 
 def is_silent(endpoint: str) -> bool:

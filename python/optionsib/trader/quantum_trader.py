@@ -90,6 +90,8 @@ class QuantumTrader:
         Sentences every view must show.
     show
         Called with a picture at the end of each step.
+    was_rescued
+        Asked at each step whether a process of its own cancelled or closed behind our back.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class QuantumTrader:
         checker: LimitChecker,
         notices: Sequence[str] = (),
         show: Callable[[SessionView], None] = lambda view: None,
+        was_rescued: Callable[[], bool] = lambda: False,
     ) -> None:
         contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
         self._config = config
@@ -121,6 +124,7 @@ class QuantumTrader:
         self._model = model
         self._checker = checker
         self._show = show
+        self._was_rescued = was_rescued
         self._ids = SequentialIds()
         self._market = ChainState(chain.underlying, chain.options)
         self._features = FeatureEngine(config.features, curve)
@@ -294,6 +298,8 @@ class QuantumTrader:
         self.desk.take_in(self._broker.take_events())
         chain, features = self._watch(at_ns)
         probabilities = self._decisions.predict(features)
+        if self._was_rescued():
+            self.desk.reconcile(await self._broker.refresh())
         await self.desk.cancel_disputed()
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
