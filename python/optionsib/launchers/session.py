@@ -18,13 +18,13 @@ import msgspec
 from optionsib import __version__
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.bus.control import ControlServer, Handler
-from optionsib.bus.journal import Journal, make_genesis
+from optionsib.bus.journal import Journal, JournalReader, make_genesis, writer_of
 from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TickTape
 from optionsib.bus.zmq import ZmqPublisher
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
-from optionsib.common.errors import LiveTradingRefusedError
+from optionsib.common.errors import JournalError, LiveTradingRefusedError
 from optionsib.common.events import (
     BrokerNotice,
     Event,
@@ -156,9 +156,28 @@ async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None])
 
 
 def _open_journal(path: Path, genesis: dict[str, Json]) -> Journal:
-    if path.exists():
+    if not path.exists():
+        return Journal.create(path, genesis)
+    try:
         return Journal.open(path, expected_genesis=genesis)
+    except JournalError:
+        if not _is_unused(path):
+            raise
+    # A start that found no broker, or was refused, leaves a journal without records: begin it anew, so
+    # that the configuration may be corrected.
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     return Journal.create(path, genesis)
+
+
+def _is_unused(path: Path) -> bool:
+    if writer_of(path) is not None:
+        return False
+    try:
+        with JournalReader.open_read_only(path) as journal:
+            return journal.last_seq == 0
+    except JournalError:
+        return False
 
 
 async def _trade(
