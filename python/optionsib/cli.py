@@ -94,6 +94,9 @@ def build_parser() -> argparse.ArgumentParser:
     verify.add_argument("journal", type=Path)
     verify.add_argument("--expected-head", default=None, help="hash noted elsewhere: finds a cut tail too")
     verify.set_defaults(run=audit_verify)
+    report_command = add("report", report, "Write the HTML report of a session from its state folder.")
+    report_command.add_argument("state", type=Path, help="folder with journal.sqlite and ticks.tape")
+    report_command.add_argument("--out", type=Path, help="file to write (default: report.html in the folder)")
     _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
     return parser
 
@@ -326,6 +329,14 @@ def doctor(options: argparse.Namespace) -> int:
     from optionsib.launchers.doctor import examine
 
     return examine(lambda: _config(options))
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write a report."""
+    from optionsib.launchers.report import report_of
+
+    print(report_of(options.state, options.out))
+    return 0
 
 
 def audit_verify(options: argparse.Namespace) -> int:

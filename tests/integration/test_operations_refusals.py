@@ -56,6 +56,7 @@ def test_paper_mode_refuses_a_live_account(tmp_path: Path) -> None:
 def test_live_mode_refuses_any_account_but_the_confirmed_one(tmp_path: Path) -> None:
     words = ["run", "--env", "prod", "--arm-live", "--confirm-account", "U7654321", "--pace", "lockstep"]
     words += ["--set", "session.account=U7654321", "--set", f"paths.state={tmp_path}"]
+    words += ["--set", "model.path=none"]  # the one in the package has no proof of skill and is refused first
     ended, _ = run_against_account("U1234567", *words)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr

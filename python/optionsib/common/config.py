@@ -134,7 +134,9 @@ class FeaturesConfig(Section):
 class ModelConfig(Section):
     """Which model may vote, and for how long a vote counts."""
 
-    path: str = ""
+    path: str = Field(
+        default="", description="empty = the model in the package; none = no model, nothing is opened"
+    )
     allow_unproven: bool = False
     vote_valid_seconds: float = Field(default=120.0, gt=0)
     accept_probability: float = Field(default=0.6, ge=0, le=1)

@@ -144,9 +144,11 @@ def _model(config: Config) -> Iterator[Finding]:
         yield Finding("bad", "model", str(error))
         return
     if model is None:
-        yield Finding("note", "model", "none configured (model.path): nothing will be opened")
+        yield Finding("note", "model", "model.path is none: nothing will be opened")
     else:
-        yield Finding("ok", "model", f"{config.model.path}, sha256 {model.model_id[:16]}")
+        yield Finding(
+            "ok", "model", f"{config.model.path or 'the one in the package'}, sha256 {model.model_id[:16]}"
+        )
 
 
 def _state(config: Config) -> Iterator[Finding]:

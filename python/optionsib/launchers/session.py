@@ -50,7 +50,7 @@ from optionsib.launchers.state_folder import (
     stream_endpoint,
     tape_path,
 )
-from optionsib.models.serving import OnnxModel
+from optionsib.models import BUNDLED_MODEL, OnnxModel
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader, SessionSummary
 from optionsib.vault import TokenVault
@@ -109,16 +109,17 @@ def refuse_unarmed(setup: SessionSetup) -> None:
 
 
 def load_model(config: Config) -> OnnxModel | None:
-    """Load the configured model; None if none is configured.
+    """Load the configured model: "" is the one in the package, "none" is no model.
 
     Raises
     ------
     ModelError
         If artefact and card do not match, or the model may not serve in this environment.
     """
-    if not config.model.path:
+    if config.model.path == "none":
         return None
-    return OnnxModel.load(Path(config.model.path), allow_unproven=config.model.allow_unproven)
+    path = Path(config.model.path) if config.model.path else BUNDLED_MODEL
+    return OnnxModel.load(path, allow_unproven=config.model.allow_unproven)
 
 
 async def run_session(
