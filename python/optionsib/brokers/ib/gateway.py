@@ -514,7 +514,7 @@ class IBGateway:
 
     async def _wait_for_answers(self) -> None:
         give_up_at = self._clock.monotonic() + self._confirm_seconds
-        while self._orders.unanswered() and self._session is not None:
+        while self._orders.awaits_word() and self._session is not None:
             remaining = give_up_at - self._clock.monotonic()
             if remaining <= 0:
                 return

@@ -132,6 +132,10 @@ class OrderTracker:
         """Return the orders that wait for the broker's word or need a query."""
         return [o for o in self._orders.values() if o.waits_for or o.to_query or self._is_short(o)]
 
+    def awaits_word(self) -> bool:
+        """Tell whether an answer may still come by itself; a doubtful answer needs a query instead."""
+        return any(o.waits_for or self._is_short(o) for o in self._orders.values())
+
     def new_session(self) -> None:
         """Forget order ids: the next connection may give them to other orders."""
         self._by_order_id.clear()
