@@ -38,8 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not UV.exists():
         pytest.skip(f"no uv beside {sys.executable} to build a wheel with")
     folder = tmp_path_factory.mktemp("wheel")
-    # A build folder of its own: the one in the tree belongs to the editable install.
-    words = ["build", "--wheel", "-q", "--no-build-isolation", "--python", sys.executable]
+    # With build isolation, as `pip install .` does it, and in a build folder of its own: the one in the
+    # tree belongs to the editable install.
+    words = ["build", "--wheel", "-q", "--python", sys.executable]
     run(UV, *words, "-C", f"build-dir={folder / 'build'}", "--out-dir", folder, ROOT, cwd=folder)
     (built,) = folder.glob("*.whl")
     return built
