@@ -88,12 +88,12 @@ def test_interrupt_at_the_terminal_ends_it_in_an_orderly_way(tmp_path: Path) -> 
         [*words, *WINDOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     )
     try:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (tmp_path / "s" / "control.sock").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         time.sleep(2)
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=90)
     finally:
         process.kill()
     assert process.returncode == 0, err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,10 +106,8 @@ def test_status_answers_while_flatten_works_and_a_timeout_says_what_it_means() -
 
 
 def test_no_daemon(tmp_path: Path) -> None:
-    began = time.monotonic()
     with pytest.raises(BusError, match="is the daemon running"):
         ControlClient(f"ipc://{tmp_path}/none").request("status", timeout=0.2)
-    assert time.monotonic() - began < 5
 
 
 def test_garbage_gets_an_answer() -> None:
