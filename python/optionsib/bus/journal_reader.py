@@ -88,6 +88,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     # A folder without write permission needs immutable, which is right only if no log is pending.
     modes = ["mode=ro"] if _wal(path).exists() else ["mode=ro", "mode=ro&immutable=1"]
     for mode in modes:
+        connection: sqlite3.Connection | None = None
         try:
             connection = sqlite3.connect(
                 f"{path.resolve().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False
@@ -95,6 +96,8 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA busy_timeout = 5000")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
             last = error
         else:
             return connection
