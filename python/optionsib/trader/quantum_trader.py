@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import statistics
 from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,7 @@ from optionsib.common.events import (
     ChainLoaded,
     DecisionRecord,
     PortfolioSnapshot,
+    Quote,
     SessionEnded,
     SessionStarted,
     VaultState,
@@ -46,6 +48,7 @@ from optionsib.strategies.candidates import (
     SequentialIds,
 )
 from optionsib.trader.decisions import Decisions
+from optionsib.trader.lines import merge_quotes, nearest_first
 from optionsib.trader.valuation import Valuation, smile_snapshots
 from optionsib.trader.view import Narrator
 
@@ -149,6 +152,7 @@ class QuantumTrader:
         self._portfolio: PortfolioSnapshot | None = None
         self._smiles_due_ns = 0
         self._fills_seen = 0
+        self._early_quotes: list[Quote] = []
         self._flattening = False
         self._stop_reason = ""
         self._stop = asyncio.Event()
@@ -213,7 +217,18 @@ class QuantumTrader:
         self._journal.commit()
         if resumed:
             self.desk.reconcile(state)
-        await self._broker.subscribe([self._chain.underlying, *self._chain.options])
+        await self._watch_chain()
+
+    async def _watch_chain(self) -> None:
+        """Subscribe; where market data lines are short, what is held comes first, then the money."""
+        await self._broker.subscribe([self._chain.underlying])
+        await self._broker.settle()
+        self._early_quotes = self._broker.take_quotes()
+        needed = set(self.desk.portfolio.positions)
+        needed.update(leg.con_id for r in self.desk.manager.working() for leg in r.order.legs)
+        mids = [q.bid + q.ask for q in self._early_quotes if q.bid is not None and q.ask is not None]
+        spot = mids[0] / 2 if mids else statistics.median(option.strike for option in self._chain.options)
+        await self._broker.subscribe(nearest_first(self._chain.options, spot, self._clock.now_ns(), needed))
 
     async def run(self) -> SessionSummary:
         """Trade until the session closes, the broker ends it, or a stop is asked for.
@@ -319,7 +334,8 @@ class QuantumTrader:
         self._show(view)
 
     def _watch(self, at_ns: int) -> tuple[ChainSnapshot, ChainFeatures]:
-        quotes = self._broker.take_quotes()
+        quotes = merge_quotes(self._early_quotes, self._broker.take_quotes())
+        self._early_quotes = []
         self._decisions.tape_offset = self._tape.append(at_ns, quotes)
         self._market.observe(at_ns, quotes)
         chain = self._market.snapshot(at_ns)
