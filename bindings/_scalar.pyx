@@ -33,18 +33,13 @@ cdef extern from "optionsib/pricing/european.hpp" namespace "optionsib::pricing"
         double dividend_yield
 
     cdef struct RawGreeks "optionsib::pricing::Greeks":
-        double price
-        double delta
-        double gamma
-        double vega
-        double theta
-        double rho
-        double vanna
-        double volga
-        double charm
+        double values[17]
+
+    cdef enum class Units(int8_t):
+        raw
 
     Status c_price "optionsib::pricing::price"(Model, const European&, double, double&)
-    Status c_greeks "optionsib::pricing::greeks"(Model, const European&, double, RawGreeks&)
+    Status c_greeks "optionsib::pricing::greeks"(Model, int, Units, const European&, double, RawGreeks&)
     Status c_implied_volatility "optionsib::pricing::implied_volatility"(
         Model, const European&, double, double, double&
     )
@@ -147,10 +142,11 @@ def greeks(int model, kind, spot, strike, time_to_expiry, rate, volatility, divi
             and read(&option, kind, spot, strike, time_to_expiry, rate, dividend_yield)):
         return None
     vol = number(volatility, "volatility")
-    if c_greeks(<Model>model, option, vol, result) != Status.ok:
+    if c_greeks(<Model>model, 3, Units.raw, option, vol, result) != Status.ok:
         refuse_volatility(option, vol)
-    return (result.price, result.delta, result.gamma, result.vega, result.theta, result.rho, result.vanna,
-            result.volga, result.charm)
+    # The values that `Greeks` names, at their places among all of them.
+    return (result.values[0], result.values[1], result.values[2], result.values[3], result.values[4],
+            result.values[5], result.values[9], result.values[10], result.values[11])
 
 
 def implied_volatility(int model, price, kind, spot, strike, time_to_expiry, rate, dividend_yield, guess):

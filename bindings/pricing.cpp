@@ -209,10 +209,10 @@ void greeks_arrays(int model, const py::array& kind, const py::array& spot, cons
         const EuropeanColumns options = take_options(cursor);
         const auto vol = cursor.in<double>();
         GreekColumns result;
-        for (auto* column : {&result.price, &result.delta, &result.gamma, &result.vega, &result.theta,
-                             &result.rho, &result.vanna, &result.volga, &result.charm})
-            *column = cursor.out<double>();
-        greeks(static_cast<Model>(model), size, options, vol, result, cursor.out<std::int8_t>());
+        for (const Greek greek : {Greek::price, Greek::delta, Greek::gamma, Greek::vega, Greek::theta,
+                                  Greek::rho, Greek::vanna, Greek::volga, Greek::charm})
+            result[greek] = cursor.out<double>();
+        greeks(static_cast<Model>(model), 3, Units::raw, size, options, vol, result, cursor.out<std::int8_t>());
     });
 }
 

@@ -24,21 +24,21 @@ Greeks limit_greeks(const Discounted& at, const European& option, double volatil
     const double growth = at.spot / option.spot, density = math::inverse_sqrt_two_pi;
     const double infinity = std::numeric_limits<double>::infinity();
     Greeks result{};
-    result.price = std::max(w * (at.spot - at.strike), 0.0);
-    result.delta = w * growth * share;
-    result.theta = w * share * (yield * at.spot - option.rate * at.strike);
-    result.rho = w * share * at.strike * expiry;
-    result.charm = w * share * yield * growth;
+    result[Greek::price] = std::max(w * (at.spot - at.strike), 0.0);
+    result[Greek::delta] = w * growth * share;
+    result[Greek::theta] = w * share * (yield * at.spot - option.rate * at.strike);
+    result[Greek::rho] = w * share * at.strike * expiry;
+    result[Greek::charm] = w * share * yield * growth;
     if (moneyness == 0.0) {
-        result.gamma = infinity;
-        result.vega = at.spot * root * density;
-        result.vanna = 0.5 * growth * density * root;
+        result[Greek::gamma] = infinity;
+        result[Greek::vega] = at.spot * root * density;
+        result[Greek::vanna] = 0.5 * growth * density * root;
         const double drift = option.rate - yield;
-        if (volatility > 0.0 && expiry == 0.0) result.theta = -infinity;
+        if (volatility > 0.0 && expiry == 0.0) result[Greek::theta] = -infinity;
         if (drift != 0.0)
-            result.charm = drift > 0.0 ? -infinity : infinity;
+            result[Greek::charm] = drift > 0.0 ? -infinity : infinity;
         else if (volatility > 0.0 && expiry == 0.0)
-            result.charm = -infinity;
+            result[Greek::charm] = -infinity;
     }
     return result;
 }
@@ -71,9 +71,8 @@ Status price(Model model, const European& option, double volatility, double& res
     return Status::ok;
 }
 
-Status greeks(Model model, const European& option, double volatility, Greeks& result) noexcept {
-    const double nan = std::numeric_limits<double>::quiet_NaN();
-    result = {nan, nan, nan, nan, nan, nan, nan, nan, nan};
+Status greeks(Model model, int, Units, const European& option, double volatility, Greeks& result) noexcept {
+    result.values.fill(std::numeric_limits<double>::quiet_NaN());
     if (!(volatility >= 0.0 && std::isfinite(volatility))) return Status::invalid_input;
     const double yield = carried_yield(model, option);
     Discounted at;
@@ -83,7 +82,7 @@ Status greeks(Model model, const European& option, double volatility, Greeks& re
     const double s = volatility * root;
     if (!(s > 0.0)) {
         result = limit_greeks(at, option, volatility, yield);
-        if (model == Model::black76) result.rho = -expiry * result.price;
+        if (model == Model::black76) result[Greek::rho] = -expiry * result[Greek::price];
         return Status::ok;
     }
 
@@ -106,17 +105,17 @@ Status greeks(Model model, const European& option, double volatility, Greeks& re
 
     const double growth = at.spot / option.spot;
     const double value = with_intrinsic(at, w, std::min(at.spot, at.strike) * c);
-    result.price = value;
-    result.delta = w * growth * cdf1;
-    result.gamma = growth * density / s / option.spot;
-    result.vega = at.spot * density * root;
-    result.theta = -at.spot * density * volatility / (2.0 * root) +
-                   w * (yield * at.spot * cdf1 - option.rate * at.strike * cdf2);
-    result.rho = model == Model::black76 ? -expiry * value : w * cdf2 * at.strike * expiry;
-    result.vanna = -growth * (density * d2) / volatility;
-    result.volga = result.vega * d1 * d2 / volatility;
+    result[Greek::price] = value;
+    result[Greek::delta] = w * growth * cdf1;
+    result[Greek::gamma] = growth * density / s / option.spot;
+    result[Greek::vega] = at.spot * density * root;
+    result[Greek::theta] = -at.spot * density * volatility / (2.0 * root) +
+                           w * (yield * at.spot * cdf1 - option.rate * at.strike * cdf2);
+    result[Greek::rho] = model == Model::black76 ? -expiry * value : w * cdf2 * at.strike * expiry;
+    result[Greek::vanna] = -growth * (density * d2) / volatility;
+    result[Greek::volga] = result[Greek::vega] * d1 * d2 / volatility;
     const double drift = density > 0.0 ? density * ((option.rate - yield) / s - d2 / (2.0 * expiry)) : 0.0;
-    result.charm = growth * (w * yield * cdf1 - drift);
+    result[Greek::charm] = growth * (w * yield * cdf1 - drift);
     return Status::ok;
 }
 
@@ -130,20 +129,12 @@ void price(Model model, std::size_t size, const EuropeanColumns& options, In<dou
     }
 }
 
-void greeks(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,
-            const GreekColumns& result, Out<std::int8_t> status) noexcept {
+void greeks(Model model, int order, Units units, std::size_t size, const EuropeanColumns& options,
+            In<double> volatility, const GreekColumns& result, Out<std::int8_t> status) noexcept {
     for (std::size_t i = 0; i < size; ++i) {
         Greeks value;
-        const Status outcome = greeks(model, row(options, i), volatility[i], value);
-        result.price.put(i, value.price);
-        result.delta.put(i, value.delta);
-        result.gamma.put(i, value.gamma);
-        result.vega.put(i, value.vega);
-        result.theta.put(i, value.theta);
-        result.rho.put(i, value.rho);
-        result.vanna.put(i, value.vanna);
-        result.volga.put(i, value.volga);
-        result.charm.put(i, value.charm);
+        const Status outcome = greeks(model, order, units, row(options, i), volatility[i], value);
+        for (std::size_t j = 0; j < greeks_of_order(order); ++j) result.columns[j].put(i, value.values[j]);
         status.put(i, static_cast<std::int8_t>(outcome));
     }
 }
