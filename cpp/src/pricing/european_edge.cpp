@@ -155,7 +155,7 @@ void rescaled(const Element& element, Greeks& g) noexcept {
     const double expiry = o.time_to_expiry, root = std::sqrt(expiry);
     double s = element.volatility * root;
     const int largest = std::max(binary_exponent(o.spot), binary_exponent(o.strike));
-    int k = element.normal() ? std::max(largest, std::ilogb(s)) : largest - 100;
+    int k = element.normal() ? std::max(largest, std::ilogb(s)) : largest;
     // A strike far below the spot must stay a normal number.
     if (!element.normal()) {
         const int least = std::min(binary_exponent(o.spot), binary_exponent(o.strike));

@@ -127,14 +127,15 @@ OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     const T half_rate = 0.5 * (inverse_root * inverse_root);  // 1 / (2 T)
     const T product = d1 * d2;
     const T slope = fnma(d2, half_rate, drift * inverse_s);  // of d1 in T
-    put(at_vanna, -(per_spot * inverse_vol) * d2);
-    put(at_volga, vega * inverse_vol * product);
+    // Grouped so that what is 0 on its way to the limits is never multiplied by infinity.
+    put(at_vanna, -per_spot * (inverse_vol * d2));
+    put(at_volga, vega * (inverse_vol * product));
     put(at_charm, fms(yield, signed1, density * slope) * inverse_spot);
     put(at_veta, vega * fnma(1.0 + product, half_rate, fma(drift * inverse_s, d1, yield)));
     if constexpr (order == 2) return;
 
     put(at_speed, -(gamma * inverse_spot) * fma(d1, inverse_s, 1.0));
-    put(at_zomma, gamma * inverse_vol * (product - 1.0));
+    put(at_zomma, gamma * (inverse_vol * (product - 1.0)));
     put(at_color, gamma * (yield + fma(d1, slope, half_rate)));
     const T squares = fma(d1, d1, d2 * d2);
     put(at_ultima, -(vega * inverse_vol) * (inverse_vol * fma(product, 1.0 - product, squares)));
@@ -171,14 +172,14 @@ OPTIONSIB_INLINE void evaluate_normal(const Inputs<T>& in, const Put& put) {
     const T inverse_vol = root * inverse_s;
     const T half_rate = 0.5 * (inverse_root * inverse_root);  // 1 / (2 T)
     const T square = d * d;
-    put(at_vanna, -(density * inverse_vol) * d);
-    put(at_volga, vega * inverse_vol * square);
+    put(at_vanna, -density * (inverse_vol * d));
+    put(at_volga, vega * (inverse_vol * square));
     put(at_charm, fma(in.rate, delta, density * (d * half_rate)));
     put(at_veta, vega * fnma(1.0 + square, half_rate, in.rate));
     if constexpr (order == 2) return;
 
     put(at_speed, -(gamma * inverse_s) * d);
-    put(at_zomma, gamma * inverse_vol * (square - 1.0));
+    put(at_zomma, gamma * (inverse_vol * (square - 1.0)));
     put(at_color, gamma * fma(1.0 - square, half_rate, in.rate));
     put(at_ultima, vega * inverse_vol * (inverse_vol * (square * (square - 3.0))));
 }
