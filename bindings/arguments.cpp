@@ -375,6 +375,11 @@ bool Inputs::read_kind(PyObject* object) {
 }
 
 bool Inputs::read_kind_array(OwnedArray array) {
+    if (PyArray_TYPE(array.get()) == NPY_VSTRING) {
+        array = OwnedArray(reinterpret_cast<PyArrayObject*>(
+            PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_OBJECT), NPY_ARRAY_FORCECAST)));
+        if (!array) return false;
+    }
     const int type = PyArray_TYPE(array.get());
     const bool known =
         PyTypeNum_ISINTEGER(type) || PyTypeNum_ISFLOAT(type) || type == NPY_UNICODE || type == NPY_OBJECT;
@@ -387,7 +392,8 @@ bool Inputs::read_kind_array(OwnedArray array) {
             if (!array) return false;
         }
         const OwnedArray plain(reinterpret_cast<PyArrayObject*>(
-            PyArray_FromArray(array.get(), nullptr, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED)));
+            PyArray_CheckFromAny(reinterpret_cast<PyObject*>(array.get()), nullptr, 0, 0,
+                                 NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, nullptr)));
         if (!plain) return false;
         OwnedArray signs(reinterpret_cast<PyArrayObject*>(
             PyArray_EMPTY(PyArray_NDIM(plain.get()), PyArray_DIMS(plain.get()), NPY_BYTE, 0)));

@@ -10,6 +10,7 @@ from optionsib.pricing import (
     implied_greeks,
     implied_volatility,
     price,
+    simd_path,
     time_to_expiry,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "implied_greeks",
     "implied_volatility",
     "price",
+    "simd_path",
     "time_to_expiry",
 ]

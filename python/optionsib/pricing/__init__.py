@@ -1,6 +1,13 @@
 """NumPy face of the pricing kernels."""
 
-from optionsib.pricing.european import clear_buffers, greeks, implied_greeks, implied_volatility, price
+from optionsib.pricing.european import (
+    clear_buffers,
+    greeks,
+    implied_greeks,
+    implied_volatility,
+    price,
+    simd_path,
+)
 from optionsib.pricing.expiry import time_to_expiry
 from optionsib.pricing.payoff import (
     ExactPayoffGeometry,
@@ -37,5 +44,6 @@ __all__ = [
     "implied_volatility",
     "payoff_geometry",
     "price",
+    "simd_path",
     "time_to_expiry",
 ]

@@ -19,8 +19,7 @@ def column(values: Any, name: str) -> NDArray[Any]:
     dtype = getattr(values, "dtype", None)
     if dtype is not None and not isinstance(dtype, np.dtype) and hasattr(values, "to_numpy"):
         return _extension_column(values, name)
-    array = np.asarray(values)
-    return array.astype(object) if array.dtype.kind == "T" else array
+    return np.asarray(values)
 
 
 def _categories(categorical: Any, name: str) -> NDArray[Any]:

@@ -19,10 +19,11 @@ from optionsib._native._core import (
     implied_greeks,
     implied_volatility,
     price,
+    simd_path,
 )
 from optionsib.pricing._inputs import check_indexes, column
 from optionsib.pricing.results import Status
 
-__all__ = ["clear_buffers", "greeks", "implied_greeks", "implied_volatility", "price"]
+__all__ = ["clear_buffers", "greeks", "implied_greeks", "implied_volatility", "price", "simd_path"]
 
 configure_pricing(tuple(Status), column, check_indexes, np.shares_memory)
