@@ -95,7 +95,7 @@ OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     const T near_tail = unit * mills.first, far_term = unit * mills.second;
     const T near_term = select(beyond, low - near_tail, near_tail);
     const auto high = x > 0.0;
-    const auto inside = flip_sign(x, in.kind) > 0.0;
+    const auto inside = high ^ (in.kind < 0.0);
     const T outside1 = select(high, far_term, near_term), outside2 = select(high, near_term, far_term);
     const T term1 = select(inside, spot - outside1, outside1);
     const T term2 = select(inside, strike - outside2, outside2);

@@ -16,6 +16,7 @@ struct Mask {
 
     OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {_mm256_and_pd(a.lanes, b.lanes)}; }
     OPTIONSIB_FRIEND Mask operator|(Mask a, Mask b) { return {_mm256_or_pd(a.lanes, b.lanes)}; }
+    OPTIONSIB_FRIEND Mask operator^(Mask a, Mask b) { return {_mm256_xor_pd(a.lanes, b.lanes)}; }
     OPTIONSIB_FRIEND Mask operator!(Mask a) {
         return {_mm256_xor_pd(a.lanes, _mm256_castsi256_pd(_mm256_set1_epi64x(-1)))};
     }

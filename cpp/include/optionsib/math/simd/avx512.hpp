@@ -16,6 +16,7 @@ struct Mask {
 
     OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {_kand_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator|(Mask a, Mask b) { return {_kor_mask8(a.bits, b.bits)}; }
+    OPTIONSIB_FRIEND Mask operator^(Mask a, Mask b) { return {_kxor_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator!(Mask a) { return {_knot_mask8(a.bits)}; }
 };
 

@@ -18,6 +18,7 @@ struct Mask {
 
     OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {a.lanes & b.lanes}; }
     OPTIONSIB_FRIEND Mask operator|(Mask a, Mask b) { return {a.lanes | b.lanes}; }
+    OPTIONSIB_FRIEND Mask operator^(Mask a, Mask b) { return {a.lanes ^ b.lanes}; }
     OPTIONSIB_FRIEND Mask operator!(Mask a) { return {~a.lanes}; }
 };
 

@@ -6,7 +6,7 @@
 //
 // Functions written `template <class T>` over these types are the numerical kernels. What the types offer:
 //
-//   + - * / and unary minus, < <= > >= == (false with NaN), & | ! of masks, bits(mask)
+//   + - * / and unary minus, < <= > >= == (false with NaN), & | ^ ! of masks, bits(mask)
 //   fma(a, b, c) = a b + c    fms = a b - c    fnma = c - a b    rounded once where T::fused
 //   min max abs sqrt flip_sign(value, sign) select(mask, yes, no) round (to even, |x| < 2^51)
 //   reciprocal(x)       1 ulp, |x| in [2^-1000, 2^1000]

@@ -9,6 +9,7 @@ struct PackMask {
 
     OPTIONSIB_FRIEND PackMask operator&(PackMask a, PackMask b) { return {a.head & b.head, a.tail & b.tail}; }
     OPTIONSIB_FRIEND PackMask operator|(PackMask a, PackMask b) { return {a.head | b.head, a.tail | b.tail}; }
+    OPTIONSIB_FRIEND PackMask operator^(PackMask a, PackMask b) { return {a.head ^ b.head, a.tail ^ b.tail}; }
     OPTIONSIB_FRIEND PackMask operator!(PackMask a) { return {!a.head, !a.tail}; }
 };
 
@@ -18,6 +19,7 @@ struct PackMask<1> {
 
     OPTIONSIB_FRIEND PackMask operator&(PackMask a, PackMask b) { return {a.head & b.head}; }
     OPTIONSIB_FRIEND PackMask operator|(PackMask a, PackMask b) { return {a.head | b.head}; }
+    OPTIONSIB_FRIEND PackMask operator^(PackMask a, PackMask b) { return {a.head ^ b.head}; }
     OPTIONSIB_FRIEND PackMask operator!(PackMask a) { return {!a.head}; }
 };
 
