@@ -101,6 +101,19 @@ struct Options {
     }
 };
 
+// Around the money with dividends: 1 week to 2 years, volatility 8 to 60 %.
+Options random_options() {
+    Random random(20140605);
+    Options options;
+    while (options.kind.size() < option_count) {
+        const double s = random.uniform(20.0, 500.0), k = s * random.uniform(0.7, 1.4);
+        const double t = random.uniform(7.0 / 365.0, 2.0), v = random.uniform(0.08, 0.6);
+        const double r = random.uniform(0.0, 0.06), q = random.uniform(0.0, 0.04);
+        options.add(random.uniform(0.0, 1.0) < 0.5 ? 1.0 : -1.0, s, k, t, r, v, q);
+    }
+    return options;
+}
+
 // |delta| 2 to 60 %, 2 days to 2 years, volatility 8 to 90 %.
 Options listed_book() {
     Random random(20140606);
@@ -130,7 +143,7 @@ Options hard_grid() {
 }
 
 struct Bench {
-    Options book = listed_book(), hard = hard_grid();
+    Options mixed = random_options(), book = listed_book(), hard = hard_grid();
     Column result = Column(option_count), last_volatility;
     std::array<Column, pricing::greek_count> greeks;
     std::array<Column, 6> floor_results;
@@ -143,14 +156,14 @@ struct Bench {
     }
 
     void price(std::size_t size) {
-        pricing::price(pricing::Model::bsm, size, book.columns(), in(book.volatility), out(result), {});
+        pricing::price(pricing::Model::bsm, size, mixed.columns(), in(mixed.volatility), out(result), {});
     }
     void greeks_first(std::size_t size, std::size_t count) {
         pricing::GreekColumns wanted;
         for (std::size_t i = 0; i < count; ++i) wanted.columns[i] = out(greeks[i]);
         const int order = count <= 9 ? 1 : count <= 13 ? 2 : 3;
-        pricing::greeks(pricing::Model::bsm, order, pricing::Units::raw, size, book.columns(),
-                        in(book.volatility), wanted, {});
+        pricing::greeks(pricing::Model::bsm, order, pricing::Units::raw, size, mixed.columns(),
+                        in(mixed.volatility), wanted, {});
     }
     void implied(std::size_t size, const Options& options, pricing::In<double> guess) {
         pricing::implied_volatility(pricing::Model::bsm, size, options.columns(), in(options.quote), guess,
@@ -159,7 +172,7 @@ struct Bench {
     void floor_greeks() {
         std::array<double*, 6> results{};
         for (std::size_t i = 0; i < results.size(); ++i) results[i] = floor_results[i].data();
-        floors::greeks(option_count, book.floor_columns(book.volatility), results.data());
+        floors::greeks(option_count, mixed.floor_columns(mixed.volatility), results.data());
     }
 };
 
@@ -171,7 +184,7 @@ struct Kernel {
 
 std::vector<Kernel> kernels(Bench& bench) {
     const auto floor_price = [&bench] {
-        floors::price(option_count, bench.book.floor_columns(bench.book.volatility), bench.result.data());
+        floors::price(option_count, bench.mixed.floor_columns(bench.mixed.volatility), bench.result.data());
     };
     const auto floor_greeks = [&bench] { bench.floor_greeks(); };
     const auto floor_book = [&bench] {

@@ -18,7 +18,7 @@ def prepare(job: str, inputs: dict[str, Any]) -> Job:
     flag, spot, strike = inputs["flag"], inputs["spot"], inputs["strike"]
     expiry, rate, dividend = inputs["time_to_expiry"], inputs["rate"], inputs["dividend_yield"]
     options = (flag, spot, strike, expiry, rate, inputs["volatility"], dividend)
-    quote = (inputs["price"], spot, strike, expiry, rate, flag)
+    quote = (inputs.get("price"), spot, strike, expiry, rate, flag)
     jobs: dict[str, Job] = {
         "price": lambda: {"price": peer.vectorized_black_scholes_merton(*options, return_as="numpy")},
         "greeks": lambda: dict(peer.get_all_greeks(*options, model=MODEL, return_as="dict")),
