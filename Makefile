@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench sanitize docs wheel lock clean
+.PHONY: help demo test lint format bench bench-gate bench-gate-selftest sanitize docs wheel lock clean
 
 PYTHON_ENV := .venv/bin/python
 SEED ?= 7
@@ -7,7 +7,7 @@ SPEED ?= max
 WORKERS ?= 2
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 	@echo
 	@echo "  make demo TAPE=<folder>   play a recorded day in LEAN's layout (trains on the day before)"
 	@echo "  make demo SEED=8 SPEED=60 another simulated day, an hour a minute"
@@ -30,8 +30,16 @@ format: ## rewrite Python and C++ in the house style
 	@find cpp bindings -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
 
 bench: ## speed against peers and floors, as ratios of one run
-	@scripts/setup.sh test
+	@scripts/setup.sh bench
 	@$(PYTHON_ENV) -m benchmarks.run
+
+bench-gate: ## fail when a pricing kernel is slower than its stored baseline
+	@scripts/setup.sh bench
+	@$(PYTHON_ENV) scripts/bench_gate.py
+
+bench-gate-selftest: ## show that the gate catches 20 % more work
+	@scripts/setup.sh bench
+	@$(PYTHON_ENV) scripts/bench_gate.py --selftest
 
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test

@@ -45,14 +45,15 @@ class Row:
     seconds: float
     peers: dict[str, Ratio] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
-def _run(contender: Contender) -> tuple[Any, float]:
+def _run(contender: Contender, clock: Callable[[], float]) -> tuple[Any, float]:
     if isinstance(contender, SelfTimed):
         return contender.call()
-    start = time.perf_counter()
+    start = clock()
     result = contender()
-    return result, time.perf_counter() - start
+    return result, clock() - start
 
 
 def compare(
@@ -64,6 +65,7 @@ def compare(
     rounds: int = 5,
     items: int = 1,
     skipped: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Row:
     """Time `ours` against `peers` in interleaved rounds.
 
@@ -82,6 +84,9 @@ def compare(
         Number of elements of the job, for the nanoseconds per item.
     skipped
         Peers that could not run and why; printed loudly.
+    clock
+        Seconds. `time.process_time` leaves out what neighbours take from a shared core; a `SelfTimed`
+        contender must then count its own CPU time.
 
     Returns
     -------
@@ -89,11 +94,11 @@ def compare(
         Our median seconds, and per peer the median, least and most of (peer seconds / our seconds).
     """
     contenders: dict[str, Contender] = {"ours": ours, **peers}
-    check({who: _run(contender)[0] for who, contender in contenders.items()})
+    check({who: _run(contender, clock)[0] for who, contender in contenders.items()})
     seconds: dict[str, list[float]] = {who: [] for who in contenders}
     for _ in range(rounds):
         for who, contender in contenders.items():
-            seconds[who].append(_run(contender)[1])
+            seconds[who].append(_run(contender, clock)[1])
     ratios: dict[str, Ratio] = {}
     for who in peers:
         paired = [peer / own for peer, own in zip(seconds[who], seconds["ours"], strict=True)]
@@ -119,11 +124,38 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
             )
         for peer, reason in row.skipped.items():
             print(f"{row.name:<40} {peer:<28} SKIPPED: {reason}")
+        for note in row.notes:
+            print(f"{'':<40} {note}")
 
 
-def write_json(title: str, rows: Sequence[Row], folder: Path = OUTPUT) -> Path:
-    """Write the rows to ``<folder>/<title>.json`` and return the path."""
+def markdown(rows: Sequence[Row]) -> str:
+    """Return the rows as one Markdown table, with a line for each peer that did not run."""
+    lines = [
+        "| job | peer | ours, ns | peer, ns | peer / ours | min - max |",
+        "| --- | --- | ---: | ---: | ---: | --- |",
+    ]
+    notes = []
+    for row in rows:
+        ours = f"{row.seconds / row.items * 1e9:.1f}"
+        for peer, ratio in row.peers.items():
+            theirs = f"{ratio.seconds / row.items * 1e9:.1f}"
+            spread = f"{ratio.least:.2f} - {ratio.most:.2f}"
+            lines.append(f"| {row.name} | {peer} | {ours} | {theirs} | **{ratio.median:.2f}** | {spread} |")
+        lines += [
+            f"| {row.name} | {peer} | {ours} | **NOT RUN** | | {why} |" for peer, why in row.skipped.items()
+        ]
+        notes += [f"* {row.name}: {note}" for note in row.notes]
+    return "\n".join([*lines, "", *notes]) + "\n"
+
+
+def write_results(
+    title: str, rows: Sequence[Row], facts: Mapping[str, str], folder: Path = OUTPUT
+) -> tuple[Path, Path]:
+    """Write ``<folder>/<title>.json`` and ``.md``, with `facts` about the run, and return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{title}.json"
-    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    return path
+    data, table = folder / f"{title}.json", folder / f"{title}.md"
+    content = {"facts": dict(facts), "rows": [asdict(row) for row in rows]}
+    data.write_text(json.dumps(content, indent=2) + "\n")
+    about = ", ".join(f"{name}: {value}" for name, value in facts.items())
+    table.write_text(f"{about}.\n\n{markdown(rows)}")
+    return data, table

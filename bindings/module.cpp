@@ -5,6 +5,7 @@
 
 PYBIND11_MODULE(_core, module) {
     module.doc() = "Native core of OptionsIB (private; use the packages above it).";
+    optionsib::bindings::register_simd(module);
     optionsib::bindings::register_pricing(module);
     optionsib::bindings::register_book(module);
     optionsib::bindings::register_payoff(module);

@@ -4,6 +4,7 @@
 
 namespace optionsib::bindings {
 
+void register_simd(pybind11::module_& module);
 void register_pricing(pybind11::module_& module);
 void register_book(pybind11::module_& module);
 void register_payoff(pybind11::module_& module);

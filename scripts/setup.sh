@@ -2,19 +2,20 @@
 # Everything that `make` needs on a fresh Debian or Ubuntu machine: system packages, a virtual
 # environment from the pinned lock, the native build. A second run does only what is missing.
 #
-# usage: scripts/setup.sh demo | train | test | lock
+# usage: scripts/setup.sh demo | train | test | bench | lock
 #        PYTHON=/path/to/python3.x chooses the interpreter (3.11, 3.12 or 3.13)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 here=$(pwd -P)
-what=${1:?usage: scripts/setup.sh demo|train|test|lock}
+what=${1:?usage: scripts/setup.sh demo|train|test|bench|lock}
 
 case $what in
 demo) extras="app live vault infer report" groups="build" ;;
 train) extras="app live vault infer report train" groups="build" ;;
 test) extras="app live vault infer report train" groups="build dev" ;;
+bench) extras="app live vault infer report train" groups="build dev bench" ;;
 lock) extras="" groups="" ;; # the resolver alone: the lock may be what keeps the rest from installing
-*) echo "setup: unknown part '$what' (demo, train, test or lock)" >&2; exit 2 ;;
+*) echo "setup: unknown part '$what' (demo, train, test, bench or lock)" >&2; exit 2 ;;
 esac
 
 die() { printf 'setup: %s\n' "$@" >&2; exit 1; }
@@ -65,6 +66,7 @@ find_missing() {
   need cmake command -v cmake
   need ninja-build command -v ninja
   if [ "$what" = test ]; then need doctest-dev has_doctest; fi
+  if [ "$what" = bench ]; then need valgrind command -v valgrind; fi
 }
 find_missing
 if [ ${#missing[@]} -gt 0 ]; then

@@ -4,6 +4,23 @@
 """
 
 from optionsib._native._core import __version__
-from optionsib.pricing import greeks, implied_volatility, price
+from optionsib.pricing import (
+    clear_buffers,
+    greeks,
+    implied_greeks,
+    implied_volatility,
+    price,
+    simd_path,
+    time_to_expiry,
+)
 
-__all__ = ["__version__", "greeks", "implied_volatility", "price"]
+__all__ = [
+    "__version__",
+    "clear_buffers",
+    "greeks",
+    "implied_greeks",
+    "implied_volatility",
+    "price",
+    "simd_path",
+    "time_to_expiry",
+]

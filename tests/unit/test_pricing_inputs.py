@@ -13,7 +13,7 @@ import pytest
 import optionsib
 from optionsib.pricing import Greeks, Status, greeks, implied_volatility, price
 
-NAMES = ("price", "delta", "gamma", "vega", "theta", "rho", "vanna", "volga", "charm")
+NAMES = ("price", "delta", "gamma", "vega", "theta", "rho", "epsilon", "dual_delta", "dual_gamma")
 GOOD: dict[str, Any] = {
     "kind": "call",
     "spot": 100.0,
@@ -38,9 +38,8 @@ print("\\n".join(sorted({name.split(".")[0] for name in set(sys.modules) - befor
 """
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     foreign = {name for name in loaded.split() if name not in sys.stdlib_module_names}
-    # Cython's runtime registers itself; an editable install has its finder.
-    own = {"optionsib", "numpy", "cython_runtime", "_editable_skbc_optionsib"}
-    assert {name for name in foreign if name not in own and not name.startswith("_cython_")} == set()
+    # An editable install has its finder.
+    assert foreign <= {"optionsib", "numpy", "_editable_skbc_optionsib"}
 
 
 def test_the_top_package_offers_the_three_functions_and_the_version() -> None:
@@ -179,7 +178,7 @@ def test_shapes_that_do_not_broadcast_are_listed() -> None:
 
 def test_empty_arrays_give_empty_results() -> None:
     assert price(**with_(spot=np.empty(0))).shape == (0,)
-    assert greeks(**with_(spot=np.empty((0, 3)))).charm.shape == (0, 3)
+    assert greeks(**with_(spot=np.empty((0, 3)))).dual_gamma.shape == (0, 3)
     assert implied_volatility(np.empty((2, 0)), "call", 100, 95, 0.5, 0.03).status.shape == (2, 0)
 
 
@@ -211,7 +210,7 @@ def test_bad_out_is_refused_and_left_alone() -> None:
         (np.zeros((7, 1)), r"shape \(7,\)"),
         (locked, "read-only"),
         ([0.0] * 7, "NumPy array"),
-        (spots, "shares memory"),
+        (np.broadcast_to(np.zeros(1), 7), "read-only"),
     ):
         with pytest.raises(ValueError, match=message):
             price(**with_(spot=spots), out=out)  # type: ignore[arg-type]
@@ -315,7 +314,7 @@ def test_limits_at_expiry_and_without_volatility() -> None:
     assert kink.delta == 0.5
     assert kink.gamma == math.inf
     assert kink.vega == pytest.approx(100 / math.sqrt(2 * math.pi), rel=1e-15)
-    inside = greeks("put", 90, 100, 1, 0.05, 0.0, 0.02)
+    inside = greeks("put", 90, 100, 1, 0.05, 0.0, 0.02, order=2)
     assert inside.delta == -math.exp(-0.02)
     assert (inside.gamma, inside.vega, inside.vanna, inside.volga) == (0, 0, 0, 0)
     assert inside.theta == pytest.approx(-0.02 * 90 * math.exp(-0.02) + 0.05 * 100 * math.exp(-0.05))

@@ -156,4 +156,28 @@ void implied_volatility(Model model, std::size_t size, const EuropeanColumns& op
     }
 }
 
+Status implied_volatility_and_greeks(Model model, int order, Units units, const European& option,
+                                     double price, double guess, double& volatility,
+                                     Greeks& result) noexcept {
+    const Status outcome = implied_volatility(model, option, price, guess, volatility);
+    const Status priced = greeks(model, order, units, option, volatility, result);
+    return outcome == Status::ok ? priced : outcome;
+}
+
+void implied_volatility_and_greeks(Model model, int order, Units units, std::size_t size,
+                                   const EuropeanColumns& options, In<double> price, In<double> guess,
+                                   Out<double> volatility, const GreekColumns& result,
+                                   Out<std::int8_t> status) noexcept {
+    for (std::size_t i = 0; i < size; ++i) {
+        double vol;
+        Greeks value;
+        const double start = guess.data == nullptr ? 0.0 : guess[i];
+        const Status outcome =
+            implied_volatility_and_greeks(model, order, units, row(options, i), price[i], start, vol, value);
+        volatility.put(i, vol);
+        for (std::size_t j = 0; j < greeks_of_order(order); ++j) result.columns[j].put(i, value.values[j]);
+        status.put(i, static_cast<std::int8_t>(outcome));
+    }
+}
+
 }  // namespace optionsib::pricing

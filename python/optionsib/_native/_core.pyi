@@ -1,8 +1,11 @@
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar, final, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from optionsib.pricing.results import Status
 
 __version__: str
 
@@ -11,46 +14,554 @@ _Codes = NDArray[np.int8]
 
 # --- pricing ------------------------------------------------------------------------------------------
 
+_Value = TypeVar("_Value")
+_Status = TypeVar("_Status")
+_Model = Literal["bsm", "black76", "displaced", "bachelier"]
+_Units = Literal["raw", "desk"]
+_Scalar = float | np.floating[Any] | np.integer[Any]
+_ScalarKind = str | _Scalar
+_Kind = ArrayLike
+
+@final
+class Greeks(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class SecondOrderGreeks(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def vanna(self) -> _Value: ...
+    @property
+    def volga(self) -> _Value: ...
+    @property
+    def charm(self) -> _Value: ...
+    @property
+    def veta(self) -> _Value: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class ThirdOrderGreeks(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def vanna(self) -> _Value: ...
+    @property
+    def volga(self) -> _Value: ...
+    @property
+    def charm(self) -> _Value: ...
+    @property
+    def veta(self) -> _Value: ...
+    @property
+    def speed(self) -> _Value: ...
+    @property
+    def zomma(self) -> _Value: ...
+    @property
+    def color(self) -> _Value: ...
+    @property
+    def ultima(self) -> _Value: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class ImpliedVolatility(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class ImpliedGreeks(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class SecondOrderImpliedGreeks(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def vanna(self) -> _Value: ...
+    @property
+    def volga(self) -> _Value: ...
+    @property
+    def charm(self) -> _Value: ...
+    @property
+    def veta(self) -> _Value: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class ThirdOrderImpliedGreeks(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def vanna(self) -> _Value: ...
+    @property
+    def volga(self) -> _Value: ...
+    @property
+    def charm(self) -> _Value: ...
+    @property
+    def veta(self) -> _Value: ...
+    @property
+    def speed(self) -> _Value: ...
+    @property
+    def zomma(self) -> _Value: ...
+    @property
+    def color(self) -> _Value: ...
+    @property
+    def ultima(self) -> _Value: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@overload
 def price(
-    model: int,
-    kind: _Codes,
-    spot: _Doubles,
-    strike: _Doubles,
-    time_to_expiry: _Doubles,
-    rate: _Doubles,
-    volatility: _Doubles,
-    dividend_yield: _Doubles,
-    out: _Doubles,
-    status: _Codes | None,
-    threads: int,
-) -> None: ...
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> float: ...
+@overload
+def price(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    out: _Doubles | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> _Doubles: ...
+@overload
 def greeks(
-    model: int,
-    kind: _Codes,
-    spot: _Doubles,
-    strike: _Doubles,
-    time_to_expiry: _Doubles,
-    rate: _Doubles,
-    volatility: _Doubles,
-    dividend_yield: _Doubles,
-    out: list[_Doubles],
-    status: _Codes | None,
-    threads: int,
-) -> None: ...
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    order: Literal[1] = 1,
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> Greeks[float]: ...
+@overload
+def greeks(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    order: Literal[1] = 1,
+    units: _Units = "raw",
+    out: _Doubles | Greeks[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> Greeks[_Doubles]: ...
+@overload
+def greeks(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    order: Literal[2],
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> SecondOrderGreeks[float]: ...
+@overload
+def greeks(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    order: Literal[2],
+    units: _Units = "raw",
+    out: _Doubles | SecondOrderGreeks[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> SecondOrderGreeks[_Doubles]: ...
+@overload
+def greeks(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    order: Literal[3],
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> ThirdOrderGreeks[float]: ...
+@overload
+def greeks(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    order: Literal[3],
+    units: _Units = "raw",
+    out: _Doubles | ThirdOrderGreeks[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ThirdOrderGreeks[_Doubles]: ...
+@overload
 def implied_volatility(
-    model: int,
-    price: _Doubles,
-    kind: _Codes,
-    spot: _Doubles,
-    strike: _Doubles,
-    time_to_expiry: _Doubles,
-    rate: _Doubles,
-    dividend_yield: _Doubles,
-    guess: _Doubles | None,
-    out: _Doubles,
-    status: _Codes,
-    threads: int,
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    guess: _Scalar | None = None,
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> ImpliedVolatility[float, Status]: ...
+@overload
+def implied_volatility(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    guess: ArrayLike | None = None,
+    out: _Doubles | ImpliedVolatility[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ImpliedVolatility[_Doubles, _Codes]: ...
+@overload
+def implied_greeks(
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    guess: _Scalar | None = None,
+    order: Literal[1] = 1,
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> ImpliedGreeks[float, Status]: ...
+@overload
+def implied_greeks(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    guess: ArrayLike | None = None,
+    order: Literal[1] = 1,
+    units: _Units = "raw",
+    out: _Doubles | ImpliedGreeks[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ImpliedGreeks[_Doubles, _Codes]: ...
+@overload
+def implied_greeks(
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    guess: _Scalar | None = None,
+    order: Literal[2],
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> SecondOrderImpliedGreeks[float, Status]: ...
+@overload
+def implied_greeks(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    guess: ArrayLike | None = None,
+    order: Literal[2],
+    units: _Units = "raw",
+    out: _Doubles | SecondOrderImpliedGreeks[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> SecondOrderImpliedGreeks[_Doubles, _Codes]: ...
+@overload
+def implied_greeks(
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: _Scalar = 0.0,
+    guess: _Scalar | None = None,
+    order: Literal[3],
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> ThirdOrderImpliedGreeks[float, Status]: ...
+@overload
+def implied_greeks(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _Model = "bsm",
+    shift: ArrayLike = 0.0,
+    guess: ArrayLike | None = None,
+    order: Literal[3],
+    units: _Units = "raw",
+    out: _Doubles | ThirdOrderImpliedGreeks[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ThirdOrderImpliedGreeks[_Doubles, _Codes]: ...
+def clear_buffers() -> None: ...
+def buffer_use() -> tuple[int, int, int]: ...
+def configure_pricing(
+    statuses: tuple[Status, ...],
+    column: Callable[[Any, str], NDArray[Any]],
+    check_indexes: Callable[[dict[str, Any]], None],
+    shares_memory: Callable[..., bool],
+    /,
 ) -> None: ...
+def simd_path() -> str: ...
 
 # --- book ---------------------------------------------------------------------------------------------
 

@@ -89,7 +89,11 @@ def _kernel() -> Iterator[Finding]:
     if round(value, 2) != 4.76 or denormal == 0.0:
         yield Finding("bad", "native core", "wrong results: rebuild with `pip install --force-reinstall .`")
     else:
-        yield Finding("ok", "native core", "SIMD path baseline, reference price correct, denormals intact")
+        yield Finding(
+            "ok",
+            "native core",
+            f"SIMD path {optionsib.simd_path()}, reference price correct, denormals intact",
+        )
 
 
 def _libraries() -> Iterator[Finding]:

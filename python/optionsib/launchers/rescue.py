@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from optionsib import __version__
+from optionsib import __version__, simd_path
 from optionsib.brokers.api import BrokerAPI
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.bus.journal import Journal, make_genesis
@@ -65,7 +65,7 @@ async def rescue(config: Config, *, flatten: bool) -> RescueReport:
         refuse_wrong_account(config.session.mode, config.session.account, state.account)
         path = _fresh_path(Path(config.paths.state))
         genesis = make_genesis(
-            seed=0, config=config.digest(), data="", model="", build=__version__, simd_path="baseline"
+            seed=0, config=config.digest(), data="", model="", build=__version__, simd_path=simd_path()
         )
         with Journal.create(path, genesis) as journal:
             now = clock.now_ns()

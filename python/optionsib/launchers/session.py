@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from optionsib import __version__
+from optionsib import __version__, simd_path
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.bus.control import ControlServer, Handler
 from optionsib.bus.journal import Journal, JournalReader, make_genesis, writer_of
@@ -148,7 +148,7 @@ async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None])
         data=setup.data_sha256,
         model=model_id,
         build=__version__,
-        simd_path="baseline",
+        simd_path=simd_path(),
     )
     with _open_journal(journal_path(setup.state_folder), genesis) as journal:
         resumed = journal.last_seq > 0

@@ -31,6 +31,7 @@
 // Every result is a pure function of the inputs of its element: the array kernels call the scalar ones.
 // No exceptions, no allocation, no global state.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,43 +40,105 @@
 
 namespace optionsib::pricing {
 
+// The values of `greeks`, in the order of every result. Order 1 ends with dual_gamma, order 2 with veta,
+// order 3 with ultima.
+enum class Greek : std::uint8_t {
+    price,
+    delta,
+    gamma,
+    vega,
+    theta,
+    rho,
+    epsilon,
+    dual_delta,
+    dual_gamma,
+    vanna,
+    volga,
+    charm,
+    veta,
+    speed,
+    zomma,
+    color,
+    ultima,
+};
+
+inline constexpr std::size_t greek_count = 17;
+inline constexpr std::array<const char*, greek_count> greek_names = {
+    "price", "delta", "gamma", "vega", "theta", "rho",   "epsilon", "dual_delta", "dual_gamma",
+    "vanna", "volga", "charm", "veta", "speed", "zomma", "color",   "ultima"};
+
+// How many values `greeks` of order 1, 2 or 3 gives, the price included.
+[[nodiscard]] constexpr std::size_t greeks_of_order(int order) noexcept {
+    return order == 1 ? 9 : order == 2 ? 13 : greek_count;
+}
+
+// Raw: derivatives per 1.00 and per year. Desk: each d/dt over 365, each d/dvol, d/dr, d/dq over 100.
+enum class Units : std::int8_t { raw = 0, desk = 1 };
+
 struct European {
     double kind;  // +1 call, -1 put
-    double spot;
+    double spot;  // the forward for every model but bsm
     double strike;
     double time_to_expiry;
     double rate;
-    double dividend_yield;
+    double dividend_yield;  // bsm; 0 for the other models
+    double shift = 0.0;     // displaced only
 };
 
 struct Greeks {
-    double price, delta, gamma, vega, theta, rho, vanna, volga, charm;
+    std::array<double, greek_count> values;
+
+    [[nodiscard]] double& operator[](Greek greek) noexcept { return values[static_cast<std::size_t>(greek)]; }
+    [[nodiscard]] double operator[](Greek greek) const noexcept {
+        return values[static_cast<std::size_t>(greek)];
+    }
 };
 
+// One option. NaN results go with every status but ok and no_vega.
 [[nodiscard]] Status price(Model model, const European& option, double volatility, double& result) noexcept;
 
-[[nodiscard]] Status greeks(Model model, const European& option, double volatility, Greeks& result) noexcept;
+// Fills the first greeks_of_order(order) values and leaves the others alone.
+[[nodiscard]] Status greeks(Model model, int order, Units units, const European& option, double volatility,
+                            Greeks& result) noexcept;
 
 // `guess` is a volatility to start from; NaN or <= 0 means none.
 [[nodiscard]] Status implied_volatility(Model model, const European& option, double price, double guess,
                                         double& result) noexcept;
 
+// The Greeks at the implied volatility; the price among them is the model's, not the quote.
+[[nodiscard]] Status implied_volatility_and_greeks(Model model, int order, Units units,
+                                                   const European& option, double price, double guess,
+                                                   double& volatility, Greeks& result) noexcept;
+
+// Many options. A column of stride 0 is one value for all, read once. An output may be the very array of an
+// input (same address and stride), not a part of it.
 struct EuropeanColumns {
     In<std::int8_t> kind;
     In<double> spot, strike, time_to_expiry, rate, dividend_yield;
+    In<double> shift = {};  // no data: 0
 };
 
 struct GreekColumns {
-    Out<double> price, delta, gamma, vega, theta, rho, vanna, volga, charm;
+    std::array<Out<double>, greek_count> columns{};  // no data: not wanted
+
+    [[nodiscard]] Out<double>& operator[](Greek greek) noexcept {
+        return columns[static_cast<std::size_t>(greek)];
+    }
 };
 
 void price(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,
            Out<double> result, Out<std::int8_t> status) noexcept;
 
-void greeks(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,
-            const GreekColumns& result, Out<std::int8_t> status) noexcept;
+void greeks(Model model, int order, Units units, std::size_t size, const EuropeanColumns& options,
+            In<double> volatility, const GreekColumns& result, Out<std::int8_t> status) noexcept;
 
+// `guess` without data: none.
 void implied_volatility(Model model, std::size_t size, const EuropeanColumns& options, In<double> price,
                         In<double> guess, Out<double> result, Out<std::int8_t> status) noexcept;
+
+void implied_volatility_and_greeks(Model model, int order, Units units, std::size_t size,
+                                   const EuropeanColumns& options, In<double> price, In<double> guess,
+                                   Out<double> volatility, const GreekColumns& result,
+                                   Out<std::int8_t> status) noexcept;
 
 }  // namespace optionsib::pricing

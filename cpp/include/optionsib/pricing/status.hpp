@@ -16,8 +16,10 @@ enum class Status : std::int8_t {
 };
 
 enum class Model : std::int8_t {
-    bsm = 0,      // Black-Scholes-Merton: spot, continuous rate and dividend yield
-    black76 = 1,  // Black 1976: `spot` is the forward, the dividend yield must be 0
+    bsm = 0,        // Black-Scholes-Merton: spot, continuous rate and dividend yield
+    black76 = 1,    // Black 1976: `spot` is the forward, the dividend yield must be 0
+    displaced = 2,  // Black 1976 of forward + shift and strike + shift
+    bachelier = 3,  // normal model: `spot` is the forward, volatility in price units per sqrt(year)
 };
 
 }  // namespace optionsib::pricing

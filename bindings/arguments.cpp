@@ -1,0 +1,554 @@
+#define OPTIONSIB_IMPORTS_NUMPY
+#include "arguments.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+namespace optionsib::bindings {
+
+const char* const parameter_names[parameter_count] = {
+    "spot", "strike", "time_to_expiry", "rate",  "volatility", "dividend_yield", "shift",  "price", "guess",
+    "kind", "model",  "order",          "units", "out",        "status",         "threads"};
+
+PythonSide python_side;
+
+namespace {
+
+std::array<PyObject*, parameter_count> interned_names{};
+constexpr const char* kind_expectation = "kind must be 'call', 'put', 'c', 'p', +1 or -1";
+
+bool refuse_kind(PyObject* value) {
+    PyErr_Format(PyExc_ValueError, "%s, got %R", kind_expectation, value);
+    return false;
+}
+
+bool refuse_number(Parameter parameter, PyObject* value) {
+    PyErr_Format(PyExc_ValueError, "%s must be real numbers, got %R", parameter_names[parameter], value);
+    return false;
+}
+
+// NumPy's own error of a conversion, with the argument's name.
+void explain_conversion(Parameter parameter) {
+    if (PyErr_ExceptionMatches(PyExc_MemoryError)) return;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    const Owned<> type_owner(type), value_owner(value), trace_owner(trace);
+    PyErr_Format(PyExc_ValueError, "%s must be real numbers: %S", parameter_names[parameter],
+                 value == nullptr ? type : value);
+}
+
+bool refuse_dtype(const char* expectation, PyArrayObject* array) {
+    PyErr_Format(PyExc_ValueError, "%s, got dtype %S", expectation,
+                 reinterpret_cast<PyObject*>(PyArray_DESCR(array)));
+    return false;
+}
+
+// "c", "p", "call" or "put" in any case: +1 or -1; else 0. `code(i)` is the i-th code point.
+template <typename Code>
+int spelled_sign(std::size_t length, const Code& code) noexcept {
+    constexpr std::uint32_t lower = 0x20;  // no two characters but a letter's cases become that letter
+    const auto is = [&](const char* word) {
+        for (std::size_t i = 0; i < length; ++i)
+            if ((code(i) | lower) != static_cast<std::uint32_t>(word[i])) return false;
+        return true;
+    };
+    if (length == 1) return is("c") ? 1 : is("p") ? -1 : 0;
+    if (length == 4) return is("call") ? 1 : 0;
+    if (length == 3) return is("put") ? -1 : 0;
+    return 0;
+}
+
+int text_sign(PyObject* text) noexcept {
+    const auto kind = PyUnicode_KIND(text);
+    const void* data = PyUnicode_DATA(text);
+    return spelled_sign(static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)), [&](std::size_t i) {
+        return static_cast<std::uint32_t>(PyUnicode_READ(kind, data, static_cast<Py_ssize_t>(i)));
+    });
+}
+
+// The sign that a Python object spells; 0 when it spells none, -2 when it is no scalar that we know.
+constexpr int no_scalar = -2;
+int object_sign(PyObject* object) noexcept {
+    if (PyUnicode_Check(object)) return text_sign(object);
+    if (PyBool_Check(object)) return 0;
+    if (PyFloat_Check(object)) {
+        const double value = PyFloat_AS_DOUBLE(object);
+        return value == 1.0 ? 1 : value == -1.0 ? -1 : 0;
+    }
+    if (PyLong_Check(object)) {
+        int overflow = 0;
+        const long value = PyLong_AsLongAndOverflow(object, &overflow);
+        return overflow != 0 ? 0 : value == 1 ? 1 : value == -1 ? -1 : 0;
+    }
+    return no_scalar;
+}
+
+// Convert `size` elements; the index of the first that is no kind, or -1.
+template <typename T>
+npy_intp convert_signs(const void* from, npy_intp size, std::int8_t* to) noexcept {
+    const T* values = static_cast<const T*>(from);
+    for (npy_intp i = 0; i < size; ++i) {
+        const bool call = values[i] == T(1), put = values[i] == static_cast<T>(-1) && T(-1) < T(0);
+        if (!call && !put) return i;
+        to[i] = call ? 1 : -1;
+    }
+    return -1;
+}
+
+npy_intp convert_texts(const void* from, npy_intp size, npy_intp width, std::int8_t* to) noexcept {
+    const auto* code = static_cast<const std::uint32_t*>(from);
+    for (npy_intp i = 0; i < size; ++i, code += width) {
+        std::size_t length = static_cast<std::size_t>(width);
+        while (length > 0 && code[length - 1] == 0) --length;
+        const int sign = spelled_sign(length, [&](std::size_t at) { return code[at]; });
+        if (sign == 0) return i;
+        to[i] = static_cast<std::int8_t>(sign);
+    }
+    return -1;
+}
+
+npy_intp convert_objects(const void* from, npy_intp size, std::int8_t* to) noexcept {
+    auto* const* objects = static_cast<PyObject* const*>(from);
+    for (npy_intp i = 0; i < size; ++i) {
+        int sign = object_sign(objects[i]);
+        if (sign == no_scalar && PyArray_IsScalar(objects[i], Integer)) {
+            const Owned<> number(PyNumber_Index(objects[i]));
+            sign = number ? object_sign(number.get()) : 0;
+            PyErr_Clear();
+        }
+        if (sign != 1 && sign != -1) return i;
+        to[i] = static_cast<std::int8_t>(sign);
+    }
+    return -1;
+}
+
+npy_intp convert_kinds(PyArrayObject* array, npy_intp size, std::int8_t* to) noexcept {
+    const void* from = PyArray_DATA(array);
+    switch (PyArray_TYPE(array)) {
+        case NPY_BYTE:
+            return convert_signs<npy_byte>(from, size, to);
+        case NPY_UBYTE:
+            return convert_signs<npy_ubyte>(from, size, to);
+        case NPY_SHORT:
+            return convert_signs<npy_short>(from, size, to);
+        case NPY_USHORT:
+            return convert_signs<npy_ushort>(from, size, to);
+        case NPY_INT:
+            return convert_signs<npy_int>(from, size, to);
+        case NPY_UINT:
+            return convert_signs<npy_uint>(from, size, to);
+        case NPY_LONG:
+            return convert_signs<npy_long>(from, size, to);
+        case NPY_ULONG:
+            return convert_signs<npy_ulong>(from, size, to);
+        case NPY_LONGLONG:
+            return convert_signs<npy_longlong>(from, size, to);
+        case NPY_ULONGLONG:
+            return convert_signs<npy_ulonglong>(from, size, to);
+        case NPY_FLOAT:
+            return convert_signs<npy_float>(from, size, to);
+        case NPY_DOUBLE:
+            return convert_signs<npy_double>(from, size, to);
+        case NPY_LONGDOUBLE:
+            return convert_signs<npy_longdouble>(from, size, to);
+        case NPY_UNICODE:
+            return convert_texts(from, size, static_cast<npy_intp>(PyArray_ITEMSIZE(array) / 4), to);
+        default:
+            return convert_objects(from, size, to);
+    }
+}
+
+// Whether an int8 array holds +1 and -1 only; no copy.
+bool all_signs(PyArrayObject* array) {
+    if (PyArray_SIZE(array) == 0) return true;
+    NpyIter* iterator = NpyIter_New(array, NPY_ITER_READONLY | NPY_ITER_EXTERNAL_LOOP, NPY_KEEPORDER,
+                                    NPY_NO_CASTING, nullptr);
+    if (iterator == nullptr) return false;
+    auto* const next = NpyIter_GetIterNext(iterator, nullptr);
+    char** const data = NpyIter_GetDataPtrArray(iterator);
+    const npy_intp* const stride = NpyIter_GetInnerStrideArray(iterator);
+    const npy_intp* const count = NpyIter_GetInnerLoopSizePtr(iterator);
+    std::int8_t wrong = 0;
+    do {
+        const auto* at = reinterpret_cast<const std::int8_t*>(data[0]);
+        if (stride[0] == 1) {
+            for (npy_intp i = 0; i < *count; ++i)
+                wrong = static_cast<std::int8_t>(wrong | ((at[i] != 1) & (at[i] != -1)));
+        } else {
+            for (npy_intp i = 0; i < *count; ++i, at += stride[0])
+                wrong = static_cast<std::int8_t>(wrong | ((*at != 1) & (*at != -1)));
+        }
+    } while (wrong == 0 && next(iterator));
+    NpyIter_Deallocate(iterator);
+    return wrong == 0;
+}
+
+// Byte extents of an array in memory.
+void extents(PyArrayObject* array, const char*& low, const char*& high) noexcept {
+    low = high = PyArray_BYTES(array);
+    for (int i = 0; i < PyArray_NDIM(array); ++i) {
+        const npy_intp reach = (PyArray_DIM(array, i) - 1) * PyArray_STRIDE(array, i);
+        (reach < 0 ? low : high) += reach;
+    }
+    high += PyArray_ITEMSIZE(array);
+}
+
+// 1 when the arrays share memory, 0 when not, -1 with an exception.
+int overlap(PyArrayObject* one, PyArrayObject* other) {
+    if (PyArray_SIZE(one) == 0 || PyArray_SIZE(other) == 0) return 0;
+    const char *low, *high, *other_low, *other_high;
+    extents(one, low, high);
+    extents(other, other_low, other_high);
+    if (high <= other_low || other_high <= low) return 0;
+    const Owned<> shared(
+        PyObject_CallFunctionObjArgs(python_side.shares_memory, one, other, static_cast<PyObject*>(nullptr)));
+    return shared ? PyObject_IsTrue(shared.get()) : -1;
+}
+
+// The very same elements: a kernel reads an element's inputs before it writes its results.
+bool is_same(PyArrayObject* one, PyArrayObject* other) noexcept {
+    return PyArray_DATA(one) == PyArray_DATA(other) && PyArray_TYPE(one) == PyArray_TYPE(other) &&
+           PyArray_NDIM(one) == PyArray_NDIM(other) &&
+           PyArray_CompareLists(PyArray_DIMS(one), PyArray_DIMS(other), PyArray_NDIM(one)) &&
+           PyArray_CompareLists(PyArray_STRIDES(one), PyArray_STRIDES(other), PyArray_NDIM(one));
+}
+
+// Whether two elements of an array may share memory, as in a broadcast or a sliding window.
+bool overlaps_itself(PyArrayObject* array) noexcept {
+    // Walked from the smallest stride up, every dimension must step beyond the ones before it.
+    const int dimensions = PyArray_NDIM(array);
+    npy_intp reach = PyArray_ITEMSIZE(array);
+    std::array<bool, NPY_MAXDIMS> seen{};
+    for (int round = 0; round < dimensions; ++round) {
+        int next = -1;
+        for (int i = 0; i < dimensions; ++i)
+            if (!seen[i] &&
+                (next < 0 || std::abs(PyArray_STRIDE(array, i)) < std::abs(PyArray_STRIDE(array, next))))
+                next = i;
+        seen[next] = true;
+        if (PyArray_DIM(array, next) == 0) return false;
+        if (PyArray_DIM(array, next) == 1) continue;
+        if (std::abs(PyArray_STRIDE(array, next)) < reach) return true;
+        reach += (PyArray_DIM(array, next) - 1) * std::abs(PyArray_STRIDE(array, next));
+    }
+    return false;
+}
+
+// Lists, Series, categoricals, NumPy scalars and what else NumPy can read.
+OwnedArray array_of(PyObject* object, const char* name) {
+    if (PyArray_CheckScalar(object)) {
+        return OwnedArray(reinterpret_cast<PyArrayObject*>(PyArray_FromScalar(object, nullptr)));
+    }
+    Owned<> array(PyObject_CallFunction(python_side.column, "Os", object, name));
+    if (array && !PyArray_Check(array.get())) {
+        PyErr_SetString(PyExc_TypeError, "column() must return an array");
+        return {};
+    }
+    return OwnedArray(reinterpret_cast<PyArrayObject*>(array.release()));
+}
+
+}  // namespace
+
+bool import_numpy() {
+    return _import_array() == 0;
+}
+
+bool prepare_arguments() {
+    for (int i = 0; i < parameter_count; ++i) {
+        interned_names[i] = PyUnicode_InternFromString(parameter_names[i]);
+        if (interned_names[i] == nullptr) return false;
+    }
+    return true;
+}
+
+bool bind(const Signature& signature, PyObject* const* arguments, Py_ssize_t positional, PyObject* keywords,
+          Slots& slots) {
+    const auto given = static_cast<std::size_t>(positional);
+    if (given > signature.positional) {
+        PyErr_Format(PyExc_TypeError, "%s() takes at most %zu positional arguments (%zu given)",
+                     signature.function, signature.positional, given);
+        return false;
+    }
+    for (std::size_t i = 0; i < given; ++i) slots[signature.parameters[i]] = arguments[i];
+    const Py_ssize_t named = keywords == nullptr ? 0 : PyTuple_GET_SIZE(keywords);
+    for (Py_ssize_t k = 0; k < named; ++k) {
+        PyObject* const name = PyTuple_GET_ITEM(keywords, k);
+        std::size_t i = 0;
+        while (i < signature.count && interned_names[signature.parameters[i]] != name) ++i;
+        if (i == signature.count) {
+            i = 0;
+            while (i < signature.count &&
+                   PyUnicode_CompareWithASCIIString(name, parameter_names[signature.parameters[i]]) != 0)
+                ++i;
+        }
+        if (i == signature.count) {
+            PyErr_Format(PyExc_TypeError, "%s() got an unexpected keyword argument %R", signature.function,
+                         name);
+            return false;
+        }
+        PyObject*& slot = slots[signature.parameters[i]];
+        if (slot != nullptr) {
+            PyErr_Format(PyExc_TypeError, "%s() got multiple values for argument %R", signature.function,
+                         name);
+            return false;
+        }
+        slot = arguments[positional + k];
+    }
+    for (std::size_t i = given; i < signature.required; ++i) {
+        if (slots[signature.parameters[i]] == nullptr) {
+            PyErr_Format(PyExc_TypeError, "%s() missing required argument: '%s'", signature.function,
+                         parameter_names[signature.parameters[i]]);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool Inputs::read_other(Parameter parameter, PyObject* object) {
+    if (PyArray_Check(object))
+        return read_array(parameter, OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
+    if (PyFloat_Check(object)) {  // numpy.float64 is one
+        has_double = true;
+        numbers[parameter].value = PyFloat_AS_DOUBLE(object);
+        return true;
+    }
+    if (PyBool_Check(object)) return refuse_number(parameter, object);
+    if (PyLong_Check(object)) {
+        const double value = PyLong_AsDouble(object);
+        if (value == -1.0 && PyErr_Occurred() != nullptr) {
+            if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+                PyErr_Clear();
+                PyErr_Format(PyExc_ValueError, "%s must fit a double, got an integer beyond 1.8e308",
+                             parameter_names[parameter]);
+            }
+            return false;
+        }
+        numbers[parameter].value = value;
+        return true;
+    }
+    if (!PyArray_CheckScalar(object)) foreign |= 1U << parameter;
+    OwnedArray array = array_of(object, parameter_names[parameter]);
+    return array && read_array(parameter, std::move(array));
+}
+
+bool Inputs::read_array(Parameter parameter, OwnedArray array) {
+    const int type = PyArray_TYPE(array.get());
+    if (type == NPY_FLOAT)
+        has_single = true;
+    else
+        has_double = true;
+    if (type != NPY_DOUBLE || !PyArray_ISNOTSWAPPED(array.get())) {
+        if (!PyTypeNum_ISINTEGER(type) && !PyTypeNum_ISFLOAT(type) && type != NPY_OBJECT) {
+            const std::string text = std::string(parameter_names[parameter]) + " must be real numbers";
+            return refuse_dtype(text.c_str(), array.get());
+        }
+        Owned<> converted(PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_DOUBLE),
+                                            NPY_ARRAY_FORCECAST | NPY_ARRAY_ALIGNED));
+        if (!converted) {
+            explain_conversion(parameter);
+            return false;
+        }
+        array = OwnedArray(reinterpret_cast<PyArrayObject*>(converted.release()));
+    }
+    Number& number = numbers[parameter];
+    if (PyArray_NDIM(array.get()) == 0) {
+        std::memcpy(&number.value, PyArray_DATA(array.get()), sizeof number.value);
+        return true;
+    }
+    has_arrays = true;
+    number.array = std::move(array);
+    return true;
+}
+
+bool Inputs::read_kind(PyObject* object) {
+    const int sign = object_sign(object);
+    if (sign == 1 || sign == -1) {
+        kind.value = sign;
+        return true;
+    }
+    if (sign == 0) return refuse_kind(object);
+    if (PyArray_Check(object))
+        return read_kind_array(OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
+    if (!PyArray_CheckScalar(object)) foreign |= 1U << p_kind;
+    OwnedArray array = array_of(object, "kind");
+    return array && read_kind_array(std::move(array));
+}
+
+bool Inputs::read_kind_array(OwnedArray array) {
+    if (PyArray_TYPE(array.get()) == NPY_VSTRING) {
+        array = OwnedArray(reinterpret_cast<PyArrayObject*>(
+            PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_OBJECT), NPY_ARRAY_FORCECAST)));
+        if (!array) return false;
+    }
+    const int type = PyArray_TYPE(array.get());
+    const bool known =
+        PyTypeNum_ISINTEGER(type) || PyTypeNum_ISFLOAT(type) || type == NPY_UNICODE || type == NPY_OBJECT;
+    if (!known && PyArray_SIZE(array.get()) != 0) return refuse_dtype(kind_expectation, array.get());
+    if (type != NPY_BYTE || !all_signs(array.get())) {
+        if (PyErr_Occurred() != nullptr) return false;
+        if (!known || type == NPY_HALF) {  // empty, or a type that the C compiler has no name for
+            array = OwnedArray(reinterpret_cast<PyArrayObject*>(
+                PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST)));
+            if (!array) return false;
+        }
+        const OwnedArray plain(reinterpret_cast<PyArrayObject*>(
+            PyArray_CheckFromAny(reinterpret_cast<PyObject*>(array.get()), nullptr, 0, 0,
+                                 NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, nullptr)));
+        if (!plain) return false;
+        OwnedArray signs(reinterpret_cast<PyArrayObject*>(
+            PyArray_EMPTY(PyArray_NDIM(plain.get()), PyArray_DIMS(plain.get()), NPY_BYTE, 0)));
+        if (!signs) return false;
+        const npy_intp wrong = convert_kinds(plain.get(), PyArray_SIZE(plain.get()),
+                                             static_cast<std::int8_t*>(PyArray_DATA(signs.get())));
+        if (wrong >= 0) {
+            const Owned<> value(PyArray_GETITEM(
+                plain.get(), PyArray_BYTES(plain.get()) + wrong * PyArray_ITEMSIZE(plain.get())));
+            return value && refuse_kind(value.get());
+        }
+        array = std::move(signs);
+    }
+    if (PyArray_NDIM(array.get()) == 0) {
+        kind.value = *static_cast<std::int8_t*>(PyArray_DATA(array.get()));
+        return true;
+    }
+    has_arrays = true;
+    kind.array = std::move(array);
+    return true;
+}
+
+bool Inputs::check_indexes(const Slots& slots) const {
+    if ((foreign & (foreign - 1)) == 0) return true;  // fewer than two
+    const Owned<> named(PyDict_New());
+    if (!named) return false;
+    for (int i = 0; i <= p_kind; ++i) {
+        if ((foreign >> i & 1U) == 0) continue;
+        if (PyDict_SetItem(named.get(), interned_names[i], slots[i]) != 0) return false;
+    }
+    return static_cast<bool>(Owned<>(PyObject_CallOneArg(python_side.check_indexes, named.get())));
+}
+
+bool Shape::same_as(const PyArrayObject* array) const noexcept {
+    return PyArray_NDIM(array) == dimensions &&
+           PyArray_CompareLists(extents.data(), PyArray_DIMS(const_cast<PyArrayObject*>(array)), dimensions);
+}
+
+std::string Shape::text(int leading) const {
+    std::string result = "(";
+    if (leading > 0) result += std::to_string(leading) + (dimensions == 0 ? "," : ", ");
+    for (int i = 0; i < dimensions; ++i) {
+        result += std::to_string(extents[static_cast<std::size_t>(i)]);
+        if (i + 1 < dimensions) result += ", ";
+    }
+    if (leading == 0 && dimensions == 1) result += ",";
+    return result + ")";
+}
+
+namespace {
+
+bool widen(Shape& shape, PyArrayObject* array) noexcept {
+    const int dimensions = PyArray_NDIM(array);
+    if (dimensions > shape.dimensions) {
+        const int more = dimensions - shape.dimensions;
+        for (int i = shape.dimensions; i-- > 0;) shape.extents[i + more] = shape.extents[i];
+        for (int i = 0; i < more; ++i) shape.extents[i] = 1;
+        shape.dimensions = dimensions;
+    }
+    const int missing = shape.dimensions - dimensions;
+    for (int i = 0; i < dimensions; ++i) {
+        npy_intp& extent = shape.extents[i + missing];
+        const npy_intp own = PyArray_DIM(array, i);
+        if (own == extent || own == 1) continue;
+        if (extent != 1) return false;
+        extent = own;
+    }
+    return true;
+}
+
+void add_shape(std::string& text, const Number& number, const char* name) {
+    if (!number.array) return;
+    Shape own;
+    widen(own, number.array.get());
+    text += (text.empty() ? "" : ", ") + std::string(name) + " " + own.text();
+}
+
+}  // namespace
+
+bool broadcast(const Inputs& inputs, Shape& shape) {
+    bool fits = !inputs.kind.array || widen(shape, inputs.kind.array.get());
+    for (const Number& number : inputs.numbers)
+        fits = fits && (!number.array || widen(shape, number.array.get()));
+    if (fits) return true;
+    std::string text;
+    add_shape(text, inputs.kind, "kind");
+    for (int i = 0; i < number_count; ++i) add_shape(text, inputs.numbers[i], parameter_names[i]);
+    PyErr_Format(PyExc_ValueError, "the shapes do not broadcast: %s", text.c_str());
+    return false;
+}
+
+bool check_output(PyObject* object, int type, const Shape& shape, const char* name) {
+    const char* wanted = type == NPY_DOUBLE ? "float64" : "int8";
+    if (!PyArray_Check(object)) {
+        PyErr_Format(PyExc_ValueError, "%s must be a NumPy array of %s, got %s", name, wanted,
+                     Py_TYPE(object)->tp_name);
+        return false;
+    }
+    auto* const array = reinterpret_cast<PyArrayObject*>(object);
+    if (PyArray_TYPE(array) != type || !PyArray_ISNOTSWAPPED(array)) {
+        PyErr_Format(PyExc_ValueError, "%s must have dtype %s, got %S", name, wanted,
+                     reinterpret_cast<PyObject*>(PyArray_DESCR(array)));
+        return false;
+    }
+    if (!shape.same_as(array)) {
+        const Owned<> got(PyObject_GetAttrString(object, "shape"));
+        if (got)
+            PyErr_Format(PyExc_ValueError, "%s must have the broadcast shape %s, got %S", name,
+                         shape.text().c_str(), got.get());
+        return false;
+    }
+    if (!PyArray_ISWRITEABLE(array)) {
+        PyErr_Format(PyExc_ValueError, "%s is read-only", name);
+        return false;
+    }
+    if (overlaps_itself(array)) {
+        PyErr_Format(PyExc_ValueError, "%s holds elements that share memory", name);
+        return false;
+    }
+    return true;
+}
+
+bool check_overlap(PyArrayObject* output, const Inputs& inputs, PyArrayObject* const* others,
+                   std::size_t other_count, const char* name) {
+    const auto apart = [&](PyArrayObject* other) {
+        if (other == nullptr || is_same(output, other)) return true;
+        const int shared = overlap(output, other);
+        if (shared > 0)
+            PyErr_Format(PyExc_ValueError, "%s shares memory with an input or another output", name);
+        return shared == 0;
+    };
+    if (!apart(inputs.kind.array.get())) return false;
+    for (const Number& number : inputs.numbers)
+        if (!apart(number.array.get())) return false;
+    for (std::size_t i = 0; i < other_count; ++i) {
+        if (is_same(output, others[i]) && PyArray_SIZE(output) != 0) {
+            PyErr_Format(PyExc_ValueError, "%s is given for two outputs", name);
+            return false;
+        }
+        if (!apart(others[i])) return false;
+    }
+    return true;
+}
+
+bool read_threads(PyObject* object, unsigned& threads) {
+    if (!PyBool_Check(object) && PyIndex_Check(object)) {
+        const Py_ssize_t value = PyNumber_AsSsize_t(object, nullptr);
+        if (value >= 0 && value <= 4096) {
+            threads = static_cast<unsigned>(value);
+            return true;
+        }
+        if (PyErr_Occurred() != nullptr) return false;
+    }
+    PyErr_Format(PyExc_ValueError, "threads must be an integer from 0 to 4096, got %R", object);
+    return false;
+}
+
+}  // namespace optionsib::bindings

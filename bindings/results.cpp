@@ -1,0 +1,124 @@
+#include "results.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace optionsib::bindings {
+
+ResultTypes result_types;
+
+namespace {
+
+using pricing::greek_count;
+using pricing::greek_names;
+using pricing::greeks_of_order;
+
+// In the order of pricing::Greek. T is the time to expiry; d/dt is calendar time, -d/dT.
+constexpr std::array<const char*, greek_count> greek_docs = {
+    "value of the option",
+    "dV/dS (to the forward for every model but bsm)",
+    "d2V/dS2",
+    "dV/dvol",
+    "dV/dt, calendar time",
+    "dV/dr with spot and dividend yield held (the forward held for every model but bsm: -T price)",
+    "dV/dq, 0 for every model but bsm",
+    "dV/dK",
+    "d2V/dK2",
+    "d2V/dS dvol",
+    "d2V/dvol2",
+    "d2V/dS dt, calendar time",
+    "d2V/dvol dt, calendar time",
+    "d3V/dS3",
+    "d3V/dS2 dvol",
+    "d3V/dS2 dt, calendar time",
+    "d3V/dvol3",
+};
+
+PyObject* to_dict(PyObject* self, PyObject*) {
+    Owned<> result(PyDict_New());
+    const Owned<> names(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(self)), "_fields"));
+    if (!result || !names) return nullptr;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names.get()); ++i) {
+        const Owned<> value(PySequence_GetItem(self, i));
+        if (!value || PyDict_SetItem(result.get(), PyTuple_GET_ITEM(names.get(), i), value.get()) != 0)
+            return nullptr;
+    }
+    return result.release();
+}
+
+PyMethodDef to_dict_method = {"to_dict", &to_dict, METH_NOARGS,
+                              "to_dict($self)\n--\n\nReturn ``{name: value}`` in the order of the fields, "
+                              "for ``frame.assign(**...)``."};
+PyMethodDef class_getitem_method = {"__class_getitem__", &Py_GenericAlias, METH_O | METH_CLASS,
+                                    "Return the type with its value type, for annotations."};
+
+bool set_owned(PyTypeObject* type, const char* name, PyObject* value) {
+    const Owned<> owner(value);
+    return owner && PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, value) == 0;
+}
+
+// `name` must live as long as the process: types keep it.
+PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
+                       std::vector<PyStructSequence_Field> fields) {
+    const auto count = static_cast<Py_ssize_t>(fields.size());
+    fields.push_back({nullptr, nullptr});
+    PyStructSequence_Desc description{name, doc, fields.data(), static_cast<int>(count)};
+    Owned<PyTypeObject> type(PyStructSequence_NewType(&description));
+    if (!type) return nullptr;
+    const Owned<> names(PyTuple_New(count));
+    if (!names) return nullptr;
+    for (Py_ssize_t i = 0; i < count; ++i) {
+        PyObject* text = PyUnicode_InternFromString(fields[static_cast<std::size_t>(i)].name);
+        if (text == nullptr) return nullptr;
+        PyTuple_SET_ITEM(names.get(), i, text);
+    }
+    const std::string_view full = name;
+    if (!set_owned(type.get(), "_fields", Py_NewRef(names.get())) ||
+        !set_owned(type.get(), "to_dict", PyDescr_NewMethod(type.get(), &to_dict_method)) ||
+        !set_owned(type.get(), "__class_getitem__",
+                   PyDescr_NewClassMethod(type.get(), &class_getitem_method)) ||
+        PyModule_AddObjectRef(module, full.substr(full.rfind('.') + 1).data(),
+                              reinterpret_cast<PyObject*>(type.get())) != 0)
+        return nullptr;
+    return type.release();
+}
+
+}  // namespace
+
+bool prepare_results(PyObject* module) {
+    constexpr const char* volatility_doc =
+        "annualised volatility; NaN in arrays where `status` says that there is none";
+    constexpr const char* status_doc = "a `Status` for scalar input, else an int8 array of their values";
+    constexpr const char* greeks_doc =
+        "Price and Greeks: floats for scalar input, else arrays of the broadcast shape.\n\nRaw units: time "
+        "derivatives per year of calendar time, the others per 1.00. Desk units: each d/dt\ndivided by 365, "
+        "each "
+        "d/dvol, d/dr and d/dq by 100.";
+    constexpr const char* implied_doc =
+        "Implied volatility, its status, and the Greeks at that volatility (`price` is the model's).";
+    constexpr std::array<const char*, 3> greeks_names = {"optionsib.pricing.Greeks",
+                                                         "optionsib.pricing.SecondOrderGreeks",
+                                                         "optionsib.pricing.ThirdOrderGreeks"};
+    constexpr std::array<const char*, 3> implied_names = {"optionsib.pricing.ImpliedGreeks",
+                                                          "optionsib.pricing.SecondOrderImpliedGreeks",
+                                                          "optionsib.pricing.ThirdOrderImpliedGreeks"};
+    const std::vector<PyStructSequence_Field> implied = {{"volatility", volatility_doc},
+                                                         {"status", status_doc}};
+    for (std::size_t order = 0; order < 3; ++order) {
+        std::vector<PyStructSequence_Field> fields, implied_fields = implied;
+        for (std::size_t i = 0; i < greeks_of_order(static_cast<int>(order) + 1); ++i) {
+            fields.push_back({greek_names[i], greek_docs[i]});
+            implied_fields.push_back(fields.back());
+        }
+        result_types.greeks[order] = new_type(module, greeks_names[order], greeks_doc, fields);
+        result_types.implied_greeks[order] =
+            new_type(module, implied_names[order], implied_doc, implied_fields);
+        if (result_types.greeks[order] == nullptr || result_types.implied_greeks[order] == nullptr)
+            return false;
+    }
+    result_types.implied_volatility = new_type(module, "optionsib.pricing.ImpliedVolatility",
+                                               "Implied volatility and its status.", implied);
+    return result_types.implied_volatility != nullptr;
+}
+
+}  // namespace optionsib::bindings

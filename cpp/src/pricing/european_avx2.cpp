@@ -1,0 +1,7 @@
+#include "european_lanes.hpp"
+
+namespace optionsib::pricing {
+
+const EuropeanKernels european_avx2 = european_table;
+
+}  // namespace optionsib::pricing

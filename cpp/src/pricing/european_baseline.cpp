@@ -1,0 +1,7 @@
+#include "european_lanes.hpp"
+
+namespace optionsib::pricing {
+
+const EuropeanKernels european_baseline = european_table;
+
+}  // namespace optionsib::pricing

@@ -1,0 +1,256 @@
+"""Fail when a pricing kernel has become slower than its stored baseline.
+
+    scripts/bench_gate.py              compare (make bench-gate)
+    scripts/bench_gate.py --update     write the baseline of this machine and compiler
+    scripts/bench_gate.py --selftest   show that 20 % more work makes the gate fail
+
+Two measures. *Times*: a kernel's time over the time of its floor (benchmarks/floors), n = 4096, C++ to C++,
+alternating rounds, median of the paired ratios, on every SIMD path of this machine; stored per CPU model,
+path and compiler. *Instructions*: counted by callgrind, exactly repeatable, on the baseline and AVX2 paths
+(valgrind knows no AVX-512); stored per architecture, path and compiler. Where nothing is stored the numbers
+are reported and do not fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import native  # noqa: E402
+
+BASELINE = ROOT / "benchmarks" / "gate_baseline.json"
+SELFTEST_FOLDER = ROOT / "build" / "bench-selftest"
+MOST_TIME, MOST_INSTRUCTIONS = 1.12, 1.05
+ROUNDS, ATTEMPTS = 31, 3
+COUNTED_PATHS = ("baseline", "avx2")
+FEW, MANY = 1, 6  # repeats; the difference leaves out everything but the kernel
+OPTIONS = 4096
+
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One kernel against its baseline; `baseline` is None where nothing is stored."""
+
+    measure: str
+    path: str
+    kernel: str
+    value: float
+    baseline: float | None
+    most: float
+
+    @property
+    def change(self) -> float | None:
+        """The value over its baseline."""
+        return None if self.baseline is None else self.value / self.baseline
+
+    @property
+    def failed(self) -> bool:
+        """Whether the kernel is slower than allowed."""
+        return self.change is not None and self.change > self.most
+
+
+def judge(
+    measure: str, path: str, values: Mapping[str, float], stored: Mapping[str, float] | None, most: float
+) -> list[Finding]:
+    """Compare measured numbers with the stored ones.
+
+    Raises
+    ------
+    ValueError
+        If something stored was not measured: a kernel must not leave the gate by losing its name.
+    """
+    gone = sorted(set(stored or {}) - set(values))
+    if gone:
+        raise ValueError(
+            f"the baseline of {measure} ({path}) has kernels that were not measured: {', '.join(gone)}"
+        )
+    return [
+        Finding(measure, path, kernel, value, (stored or {}).get(kernel), most)
+        for kernel, value in values.items()
+    ]
+
+
+def judge_times(
+    path: str, measure: Callable[[], Numbers], stored: Numbers | None, attempts: int = ATTEMPTS
+) -> list[Finding]:
+    """Measure up to `attempts` times; a kernel passes with its best."""
+    best: Numbers = {}
+    for _ in range(attempts if stored else 1):
+        for kernel, value in measure().items():
+            best[kernel] = min(value, best.get(kernel, value))
+        findings = judge("time / floor", path, best, stored, MOST_TIME)
+        if not any(finding.failed for finding in findings):
+            break
+    return findings
+
+
+def measure_times(programs: Path, path: str) -> Numbers:
+    """Return every kernel's median ratio to its floor."""
+    found = native.kernel_benchmark(programs, "gate", str(ROUNDS), path=path)
+    if found["path"] != path:
+        raise RuntimeError(f"asked for the {path} path, got {found['path']}")
+    return {kernel: statistics.median(ratios) for kernel, ratios in found["ratios"].items()}
+
+
+def count_instructions(programs: Path, path: str, kernels: list[str]) -> Numbers:
+    """Return every kernel's instructions per option, by callgrind."""
+
+    def total(kernel: str, repeats: int, folder: str) -> int:
+        done = subprocess.run(
+            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out",
+             programs / "kernel_benchmark", "count", kernel, str(repeats)],
+            capture_output=True, text=True, check=False, env={**os.environ, "OPTIONSIB_SIMD": path},
+        )  # fmt: skip
+        found = re.search(r"Collected : (\d+)", done.stderr)
+        if done.returncode or found is None:
+            raise RuntimeError(f"callgrind of '{kernel}' on the {path} path failed:\n{done.stderr[-2000:]}")
+        return int(found[1])
+
+    with tempfile.TemporaryDirectory() as folder:
+        return {
+            kernel: (total(kernel, MANY, folder) - total(kernel, FEW, folder)) / ((MANY - FEW) * OPTIONS)
+            for kernel in kernels
+        }
+
+
+class Baseline:
+    """The stored numbers, by measure and place."""
+
+    def __init__(self, file: Path, compiler: str) -> None:
+        self.file = file
+        self.compiler = compiler
+        self.content: dict[str, dict[str, Numbers]] = {"times": {}, "instructions": {}}
+        if file.exists():
+            self.content.update(json.loads(file.read_text()))
+
+    def time_key(self, path: str) -> str:
+        """Return where the times of this machine stand."""
+        return f"{native.processor()} | {path} | {self.compiler}"
+
+    def instruction_key(self, path: str) -> str:
+        """Return where the instruction counts of this compiler stand."""
+        return f"{os.uname().machine} | {path} | {self.compiler}"
+
+    def write(self) -> None:
+        """Write the file, sorted."""
+        self.file.write_text(json.dumps(self.content, indent=2, sort_keys=True) + "\n")
+
+
+def measure_all(programs: Path, baseline: Baseline, *, times: bool, instructions: bool) -> list[Finding]:
+    """Measure and judge every path of this machine."""
+    findings: list[Finding] = []
+    paths: list[str] = native.kernel_benchmark(programs, "paths")
+    if times:
+        for path in paths:
+            stored = baseline.content["times"].get(baseline.time_key(path))
+            findings += judge_times(path, functools.partial(measure_times, programs, path), stored)
+    for path in (path for path in paths if instructions and path in COUNTED_PATHS):
+        kernels = list(measure_names(programs))
+        stored = baseline.content["instructions"].get(baseline.instruction_key(path))
+        counts = count_instructions(programs, path, kernels)
+        findings += judge("instructions", path, counts, stored, MOST_INSTRUCTIONS)
+    return findings
+
+
+def measure_names(programs: Path) -> list[str]:
+    """Return the names of the kernels under the gate."""
+    return list(native.kernel_benchmark(programs, "gate", "1")["ratios"])
+
+
+def print_findings(findings: list[Finding]) -> None:
+    """Print one line a kernel."""
+    print(f"{'measure':<14} {'path':<9} {'kernel':<32} {'value':>9} {'baseline':>9} {'change':>8}")
+    for f in findings:
+        stored = "unknown" if f.baseline is None else f"{f.baseline:.4g}"
+        change = "" if f.change is None else f"{f.change - 1:+.1%}"
+        failed = f"  SLOWER than {f.most - 1:+.0%}" if f.failed else ""
+        print(f"{f.measure:<14} {f.path:<9} {f.kernel:<32} {f.value:>9.4g} {stored:>9} {change:>8}{failed}")
+
+
+def update(programs: Path, baseline: Baseline) -> None:
+    """Store this machine's numbers: of each time the median of three measurements."""
+    for path in native.kernel_benchmark(programs, "paths"):
+        runs = [measure_times(programs, path) for _ in range(3)]
+        baseline.content["times"][baseline.time_key(path)] = {
+            kernel: round(statistics.median(run[kernel] for run in runs), 5) for kernel in runs[0]
+        }
+        if path in COUNTED_PATHS and shutil.which("valgrind"):
+            counts = count_instructions(programs, path, list(runs[0]))
+            baseline.content["instructions"][baseline.instruction_key(path)] = {
+                kernel: round(count, 2) for kernel, count in counts.items()
+            }
+    baseline.write()
+    print(f"written: {baseline.file.relative_to(ROOT)}")
+
+
+def selftest(options: argparse.Namespace) -> int:
+    """Fail unless every kernel with 20 % more work is caught wherever a baseline is stored."""
+    programs = native.build(SELFTEST_FOLDER, "-DOPTIONSIB_GATE_SELFTEST=ON")
+    baseline = Baseline(BASELINE, native.compiler(SELFTEST_FOLDER))
+    findings = measure_all(
+        programs, baseline, times=options.times != "skip", instructions=options.instructions
+    )
+    print_findings(findings)
+    known = [finding for finding in findings if finding.baseline is not None]
+    missed = [finding for finding in known if not finding.failed]
+    if not known:
+        print("bench-gate self-test: nothing is stored for this machine and compiler; nothing shown")
+        return 0
+    for finding in missed:
+        print(
+            f"MISSED: {finding.measure}, {finding.path}, {finding.kernel}: {finding.change:.3f} of baseline"
+        )
+    print(f"bench-gate self-test: {len(known) - len(missed)} of {len(known)} slower kernels caught")
+    return 1 if missed else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Run the gate; 1 when a kernel is slower than allowed."""
+    parser = argparse.ArgumentParser(description="Regression gate of the pricing kernels.")
+    parser.add_argument("--update", action="store_true", help="store this machine's numbers as the baseline")
+    parser.add_argument("--selftest", action="store_true", help="show that 20 %% more work fails")
+    parser.add_argument(
+        "--times", choices=("fail", "report", "skip"), default="fail", help="what a slower time does"
+    )
+    options = parser.parse_args(arguments)
+    options.instructions = shutil.which("valgrind") is not None
+    if not options.instructions:
+        print("!!! valgrind is missing: instructions are not counted (apt-get install valgrind)")
+    if options.selftest:
+        return selftest(options)
+    programs = native.build()
+    baseline = Baseline(BASELINE, native.compiler())
+    if options.update:
+        update(programs, baseline)
+        return 0
+    findings = measure_all(
+        programs, baseline, times=options.times != "skip", instructions=options.instructions
+    )
+    print_findings(findings)
+    if any(finding.baseline is None for finding in findings):
+        print(f"unknown here: {native.processor()}, {baseline.compiler}; reported only (--update stores it)")
+    slower = [f for f in findings if f.failed and (f.measure == "instructions" or options.times == "fail")]
+    print(
+        f"bench-gate: {'FAILED' if slower else 'passed'}, {len(slower)} of {len(findings)} numbers too slow"
+    )
+    return 1 if slower else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""Write the coefficients of the vector primitives: cpp/include/optionsib/math/simd/coefficients.hpp.
+
+    python scripts/generate_simd_coefficients.py
+
+* exp: (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2, near-minimax (mpmath, 60 digits).
+* log: (atanh(z) / z - 1) / z^2 in powers of z^2, |z| <= 1/5.
+* Mills ratio A(x) = (1 - N(x)) / n(x), x >= -1/4: a quotient N(x) / Q(x) of degrees 10 and 11 that meets A at
+  the Chebyshev points of t = (x + 1/4 - l) / (x + 1/4 + l), l = 3.6 (relative error 6e-17). Every coefficient
+  is positive, so nothing cancels. Likewise B(x) = 1 - x A(x), x >= 0, of degrees 10 and 12.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mpmath as mp
+
+INCLUDE = Path(__file__).resolve().parents[1] / "cpp" / "include" / "optionsib"
+LENGTH = mp.mpf("3.6")
+
+
+def mills(x: mp.mpf) -> mp.mpf:
+    """Return A(x) = (1 - N(x)) / n(x)."""
+    if x < 30:
+        return mp.sqrt(mp.pi / 2) * mp.erfc(x / mp.sqrt(2)) * mp.exp(x * x / 2)
+    fraction = mp.mpf(x)
+    for k in range(100, 0, -1):
+        fraction = x + k / fraction
+    return 1 / fraction
+
+
+def mills_slope(x: mp.mpf) -> mp.mpf:
+    """Return B(x) = 1 - x A(x), from the continued fraction where the difference would cancel."""
+    if x < 8:
+        return 1 - x * mills(x)
+    fraction = mp.mpf(x)
+    for k in range(140, 1, -1):
+        fraction = x + k / fraction
+    return (1 / fraction) / (x + 1 / fraction)
+
+
+def quotient(
+    function: Callable[[mp.mpf], mp.mpf], above: int, below: int, least: mp.mpf
+) -> tuple[list[mp.mpf], list[mp.mpf]]:
+    """Return numerator and denominator (which begins with 1) of these degrees, lowest power first."""
+    size = above + below + 1
+    points = [mp.cos(mp.pi * (k + mp.mpf(1) / 2) / size) for k in range(size)]
+    matrix, right = mp.matrix(size, size), mp.matrix(size, 1)
+    for i, t in enumerate(points):
+        x = least + LENGTH * (1 + t) / (1 - t)
+        value, scale = function(x), (1 + abs(x)) ** -below
+        for j in range(above + 1):
+            matrix[i, j] = x**j * scale
+        for j in range(1, below + 1):
+            matrix[i, above + j] = -value * x**j * scale
+        right[i] = value * scale
+    solution = list(mp.lu_solve(matrix, right))
+    return solution[: above + 1], [mp.mpf(1), *solution[above + 1 :]]
+
+
+def exp_rest(r: mp.mpf) -> mp.mpf:
+    """Return (e^r - 1 - r) / r^2."""
+    return mp.nsum(lambda k: r**k / mp.factorial(k + 2), [0, 40])
+
+
+def atanh_rest(u: mp.mpf) -> mp.mpf:
+    """Return (atanh(z) / z - 1) / z^2 at u = z^2."""
+    return mp.nsum(lambda k: u**k / (2 * k + 3), [0, 60])
+
+
+def array(name: str, values: list[mp.mpf]) -> str:
+    """Return a C++ array definition, one value a line, exact by hexadecimal float."""
+    lines = "".join(f"    {float(v).hex()},\n" for v in values)
+    return f"inline constexpr double {name}[{len(values)}] = {{\n{lines}}};\n"
+
+
+def main() -> None:
+    """Write the header."""
+    mp.mp.dps = 60
+    half = mp.log(2) / 2 * mp.mpf("1.0001")
+    exp = mp.chebyfit(exp_rest, [-half, half], 10)[::-1]
+    log = mp.chebyfit(atanh_rest, [0, mp.mpf("0.0401")], 7)[::-1]
+    numerator, denominator = quotient(mills, 10, 11, mp.mpf(-1) / 4)
+    slope_numerator, slope_denominator = quotient(mills_slope, 10, 12, mp.mpf(0))
+    text = "// Written by scripts/generate_simd_coefficients.py; do not edit.\n#pragma once\n\n"
+    text += "namespace optionsib::simd {\n\n// Lowest power first.\n"
+    text += "\n".join(
+        array(name, values)
+        for name, values in (
+            ("exp_coefficients", exp),
+            ("atanh_coefficients", log),
+            ("mills_numerator", numerator),
+            ("mills_denominator", denominator),
+            ("mills_slope_numerator", slope_numerator),
+            ("mills_slope_denominator", slope_denominator),
+        )
+    )
+    (INCLUDE / "math" / "simd" / "coefficients.hpp").write_text(text + "\n}  // namespace optionsib::simd\n")
+
+
+if __name__ == "__main__":
+    main()
