@@ -113,6 +113,9 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
     k = _mm256_sub_pd(biased, _mm256_set1_pd(0x1p52 + 2048.0));
     return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(b.r), exponents));
 }
+// Declared for templates that ask T::width == 8 first.
+Reals sixteenths(const double* table, Reals index);
+Reals scale_down(Reals a, Reals n);
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return _mm256_i32gather_pd(table, _mm256_cvttpd_epi32(index.r), 8);
 }

@@ -14,7 +14,7 @@ inline namespace avx512 {
 struct Mask {
     __mmask8 bits;
 
-    OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {_kand_mask8(a.bits, b.bits)}; }
+    OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {static_cast<__mmask8>(a.bits & b.bits)}; }
     OPTIONSIB_FRIEND Mask operator|(Mask a, Mask b) { return {_kor_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator^(Mask a, Mask b) { return {_kxor_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator!(Mask a) { return {_knot_mask8(a.bits)}; }
@@ -101,6 +101,15 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
         _mm512_and_si512(rounded, _mm512_set1_epi64(static_cast<std::int64_t>(0xfff0000000000000u)));
     k = _mm512_cvtepi64_pd(_mm512_srai_epi64(rounded, 52));
     return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(b.r), exponents));
+}
+// table[i] of sixteen, i the last four bits of `index`.
+OPTIONSIB_INLINE Reals sixteenths(const double* table, Reals index) {
+    return _mm512_permutex2var_pd(_mm512_loadu_pd(table), _mm512_castpd_si512(index.r),
+                                  _mm512_loadu_pd(table + 8));
+}
+// a 2^floor(n).
+OPTIONSIB_INLINE Reals scale_down(Reals a, Reals n) {
+    return _mm512_scalef_pd(a.r, n.r);
 }
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return _mm512_i32gather_pd(_mm512_cvttpd_epi32(index.r), table, 8);

@@ -113,6 +113,9 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
     k = Reals(as_doubles(lifted)) - (0x1p52 + 2048.0);
     return as_doubles(as_integers(b.r) + exponents);
 }
+// Declared for templates that ask T::width == 8 first.
+Reals sixteenths(const double* table, Reals index);
+Reals scale_down(Reals a, Reals n);
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return Doubles{table[static_cast<int>(index.r[0])], table[static_cast<int>(index.r[1])]};
 }
