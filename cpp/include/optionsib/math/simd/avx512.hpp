@@ -128,6 +128,10 @@ OPTIONSIB_INLINE void store(double* to, Reals a) {
 OPTIONSIB_INLINE void stream(double* to, Reals a) {
     _mm512_stream_pd(to, a.r);
 }
+// After the last stream(): its stores come before all later ones.
+OPTIONSIB_INLINE void fence() {
+    _mm_sfence();
+}
 OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return _cvtmask8_u32(mask.bits);
 }

@@ -133,6 +133,8 @@ OPTIONSIB_INLINE void store(double* to, Reals a) {
 OPTIONSIB_INLINE void stream(double* to, Reals a) {
     store(to, a);
 }
+// After the last stream(): its stores come before all later ones.
+OPTIONSIB_INLINE void fence() {}
 OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>((mask.lanes[0] & 1) | (mask.lanes[1] & 2));
 }
