@@ -273,7 +273,7 @@ def _price_rows(contest: Contest, data: Data) -> list[Row]:
         contest.row("price", lambda: price(*arguments), (fresh | others, skipped), check),
         contest.row(
             "price, out=", lambda: price(*arguments, out=out),
-            (kept | {"limit: C++, n = 4096": contest.limit("price")}, skipped), check,
+            (kept | {"limit: C++": contest.limit("price")}, skipped), check,
         ),
     ]  # fmt: skip
 
@@ -287,8 +287,8 @@ def _greek_rows(contest: Contest, data: Data) -> list[Row]:
         "QuantLib loop": contest.looped(quantlib_greeks, data),
     }
     limits: dict[str, Contender] = {
-        "limit: C++, n = 4096, 6 columns": contest.limit("price + 5 Greeks"),
-        "limit: C++, n = 4096, 9 columns": contest.limit("Greeks of order 1"),
+        "limit: C++, 6 columns": contest.limit("price + 5 Greeks"),
+        "limit: C++, 9 columns": contest.limit("Greeks of order 1"),
     }
     fresh, skipped = contest.peers("greeks", "random", data, names)
     kept, _ = contest.peers("greeks", "random", data, names, out=True)
@@ -318,18 +318,18 @@ def _implied_rows(contest: Contest, data: Data, name: str, kernel: str) -> list[
         ),
         contest.row(
             f"implied volatility, {name}, out=", lambda: implied_volatility(*arguments, out=out),
-            ({"limit: C++, n = 4096": contest.limit(kernel)}, {}), check,
+            ({"limit: C++": contest.limit(kernel)}, {}), check,
         ),
     ]  # fmt: skip
     if name == "listed book":
         last = volatility * np.random.default_rng(3).uniform(0.98, 1.02, contest.size)
         rows.append(
             contest.row(
-                "implied volatility, warm restart, out=",
+                "implied volatility, warm, out=",
                 lambda: implied_volatility(*arguments, guess=last, out=out),
                 ({
                     "ours, cold": lambda: implied_volatility(*arguments, out=cold),
-                    "limit: C++, n = 4096": contest.limit(f"{kernel}, warm"),
+                    "limit: C++": contest.limit(f"{kernel}, warm"),
                 }, {}),
                 check,
             )
@@ -392,13 +392,13 @@ def _thread_rows(data: Data, book: Data, size: int) -> list[Row]:
     jobs: dict[str, Callable[[int], Any]] = {
         "price": lambda threads: price(*arguments, out=out, threads=threads),
         "Greeks of order 1": lambda threads: greeks(*arguments, out=all_greeks, threads=threads)[0],
-        "implied volatility, listed book": lambda threads: (
+        "implied volatility, book": lambda threads: (
             implied_volatility(*quote, book["dividend_yield"], threads=threads).volatility
         ),
     }
     return [
         compare(
-            f"{name}, all CPUs ({os.cpu_count()}), wall time", lambda job=job: job(0),
+            f"{name}, {os.cpu_count()} threads", lambda job=job: job(0),
             {"ours, one thread": lambda job=job: job(1)}, check_answered, items=size, rounds=9,
         )
         for name, job in jobs.items()

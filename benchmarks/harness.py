@@ -111,21 +111,21 @@ def compare(
 def print_table(title: str, rows: Sequence[Row]) -> None:
     """Print one line per row and peer: our time per item, the peer's, and the ratio with its range."""
     print(f"\n{title}")
-    print(f"{'job':<40} {'peer':<28} {'ours ns':>10} {'peer ns':>12} {'ratio':>8}  (min - max)")
+    print(f"{'job':<42} {'peer':<32} {'ours ns':>9} {'peer ns':>10} {'ratio':>9}  (min - max)")
     for row in rows:
         ours = row.seconds / row.items * 1e9
         if not row.peers:
-            print(f"{row.name:<40} {'-':<28} {ours:>10.1f}")
+            print(f"{row.name:<42} {'-':<32} {ours:>9.1f}")
         for peer, ratio in row.peers.items():
             theirs = ratio.seconds / row.items * 1e9
             print(
-                f"{row.name:<40} {peer:<28} {ours:>10.1f} {theirs:>12.1f} {ratio.median:>7.1f}x"
-                f"  ({ratio.least:.1f} - {ratio.most:.1f})"
+                f"{row.name:<42} {peer:<32} {ours:>9.1f} {theirs:>10.1f} {ratio.median:>8.2f}x"
+                f"  ({ratio.least:.2f} - {ratio.most:.2f})"
             )
         for peer, reason in row.skipped.items():
-            print(f"{row.name:<40} {peer:<28} SKIPPED: {reason}")
+            print(f"{row.name:<42} {peer:<32} !!! NOT RUN: {reason}")
         for note in row.notes:
-            print(f"{'':<40} {note}")
+            print(f"{'':<42} {note}")
 
 
 def markdown(rows: Sequence[Row]) -> str:

@@ -66,23 +66,6 @@ int text_sign(PyObject* text) noexcept {
     });
 }
 
-// The sign that a Python object spells; 0 when it spells none, -2 when it is no scalar that we know.
-constexpr int no_scalar = -2;
-int object_sign(PyObject* object) noexcept {
-    if (PyUnicode_Check(object)) return text_sign(object);
-    if (PyBool_Check(object)) return 0;
-    if (PyFloat_Check(object)) {
-        const double value = PyFloat_AS_DOUBLE(object);
-        return value == 1.0 ? 1 : value == -1.0 ? -1 : 0;
-    }
-    if (PyLong_Check(object)) {
-        int overflow = 0;
-        const long value = PyLong_AsLongAndOverflow(object, &overflow);
-        return overflow != 0 ? 0 : value == 1 ? 1 : value == -1 ? -1 : 0;
-    }
-    return no_scalar;
-}
-
 // Convert `size` elements; the index of the first that is no kind, or -1.
 template <typename T>
 npy_intp convert_signs(const void* from, npy_intp size, std::int8_t* to) noexcept {
@@ -110,10 +93,10 @@ npy_intp convert_texts(const void* from, npy_intp size, npy_intp width, std::int
 npy_intp convert_objects(const void* from, npy_intp size, std::int8_t* to) noexcept {
     auto* const* objects = static_cast<PyObject* const*>(from);
     for (npy_intp i = 0; i < size; ++i) {
-        int sign = object_sign(objects[i]);
+        int sign = scalar_sign(objects[i]);
         if (sign == no_scalar && PyArray_IsScalar(objects[i], Integer)) {
             const Owned<> number(PyNumber_Index(objects[i]));
-            sign = number ? object_sign(number.get()) : 0;
+            sign = number ? scalar_sign(number.get()) : 0;
             PyErr_Clear();
         }
         if (sign != 1 && sign != -1) return i;
@@ -249,6 +232,21 @@ OwnedArray array_of(PyObject* object, const char* name) {
 
 }  // namespace
 
+int scalar_sign(PyObject* object) noexcept {
+    if (PyUnicode_Check(object)) return text_sign(object);
+    if (PyLong_Check(object)) {
+        if (PyBool_Check(object)) return 0;
+        int overflow = 0;
+        const long value = PyLong_AsLongAndOverflow(object, &overflow);
+        return overflow != 0 ? 0 : value == 1 ? 1 : value == -1 ? -1 : 0;
+    }
+    if (PyFloat_Check(object)) {
+        const double value = PyFloat_AS_DOUBLE(object);
+        return value == 1.0 ? 1 : value == -1.0 ? -1 : 0;
+    }
+    return no_scalar;
+}
+
 bool import_numpy() {
     return _import_array() == 0;
 }
@@ -361,7 +359,7 @@ bool Inputs::read_array(Parameter parameter, OwnedArray array) {
 }
 
 bool Inputs::read_kind(PyObject* object) {
-    const int sign = object_sign(object);
+    const int sign = scalar_sign(object);
     if (sign == 1 || sign == -1) {
         kind.value = sign;
         return true;

@@ -90,6 +90,11 @@ class Inputs {
     [[nodiscard]] bool read_kind_array(OwnedArray array);
 };
 
+// The sign that a Python string or number spells as an option kind; 0 when it spells none, `no_scalar` when
+// it is neither.
+inline constexpr int no_scalar = -2;
+[[nodiscard]] int scalar_sign(PyObject* object) noexcept;
+
 struct Shape {
     int dimensions = 0;
     std::array<npy_intp, NPY_MAXDIMS> extents{};

@@ -174,6 +174,30 @@ European scalar_option(const Inputs& inputs) noexcept {
             n[p_rate].value,   n[p_dividend_yield].value, n[p_shift].value};
 }
 
+// The common call, positional Python numbers and no keyword, read without the general way, which costs as
+// much again. False (and no exception) for any other call.
+bool read_plain(PyObject* const* arguments, Py_ssize_t count, PyObject* names, European& option,
+                double& volatility) noexcept {
+    if (names != nullptr || count < 6 || count > 7) return false;
+    std::array<double, 6> numbers{};
+    for (Py_ssize_t i = 1; i < count; ++i) {
+        PyObject* const object = arguments[i];
+        double& number = numbers[static_cast<std::size_t>(i - 1)];
+        if (PyFloat_CheckExact(object)) {
+            number = PyFloat_AS_DOUBLE(object);
+        } else if (PyLong_CheckExact(object)) {
+            number = PyLong_AsDouble(object);
+            if (number == -1.0 && PyErr_Occurred() != nullptr) return PyErr_Clear(), false;
+        } else {
+            return false;
+        }
+    }
+    const int sign = scalar_sign(arguments[0]);
+    option = {static_cast<double>(sign), numbers[0], numbers[1], numbers[2], numbers[3], numbers[5]};
+    volatility = numbers[4];
+    return sign == 1 || sign == -1;
+}
+
 void refuse(const char* name, const char* expectation, double value) {
     const Owned<> number(PyFloat_FromDouble(value));
     if (number) PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expectation, number.get());
@@ -456,7 +480,28 @@ PyObject* greeks_arrays(const Inputs& inputs, const Options& options) {
     return result.release();
 }
 
+PyObject* price_scalar(Model model, const European& option, double volatility) {
+    double result;
+    if (price(model, option, volatility, result) != Status::ok)
+        return refuse_scalar(model, option, volatility);
+    return PyFloat_FromDouble(result);
+}
+
+PyObject* greeks_scalar(const Options& options, const European& option, double volatility) {
+    Greeks values;
+    if (greeks(options.model, options.order, options.units, option, volatility, values) != Status::ok)
+        return refuse_scalar(options.model, option, volatility);
+    const std::size_t count = greeks_of_order(options.order);
+    Owned<> result = new_result(result_types.greeks[static_cast<std::size_t>(options.order - 1)], count);
+    if (!result || !set_floats(result, 0, values.values.data(), count)) return nullptr;
+    return result.release();
+}
+
 PyObject* price_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    European option;
+    double volatility;
+    if (read_plain(arguments, count, names, option, volatility))
+        return price_scalar(Model::bsm, option, volatility);
     Slots slots{};
     Options options;
     Inputs inputs;
@@ -464,32 +509,22 @@ PyObject* price_function(PyObject*, PyObject* const* arguments, Py_ssize_t count
         !read_inputs(price_signature, slots, options, inputs))
         return nullptr;
     if (!is_scalar_call(inputs, options)) return price_arrays(inputs, options);
-    const European option = scalar_option(inputs);
-    const double volatility = inputs.numbers[p_volatility].value;
-    double result;
-    if (price(options.model, option, volatility, result) != Status::ok)
-        return refuse_scalar(options.model, option, volatility);
-    return PyFloat_FromDouble(result);
+    return price_scalar(options.model, scalar_option(inputs), inputs.numbers[p_volatility].value);
 }
 
 PyObject* greeks_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    Slots slots{};
     Options options;
+    European option;
+    double volatility;
+    if (read_plain(arguments, count, names, option, volatility))
+        return greeks_scalar(options, option, volatility);
+    Slots slots{};
     Inputs inputs;
     if (!bind(greeks_signature, arguments, count, names, slots) || !read_options(slots, options) ||
         !read_inputs(greeks_signature, slots, options, inputs))
         return nullptr;
     if (!is_scalar_call(inputs, options)) return greeks_arrays(inputs, options);
-    const European option = scalar_option(inputs);
-    const double volatility = inputs.numbers[p_volatility].value;
-    Greeks values;
-    if (greeks(options.model, options.order, options.units, option, volatility, values) != Status::ok)
-        return refuse_scalar(options.model, option, volatility);
-    Owned<> result = new_result(result_types.greeks[static_cast<std::size_t>(options.order - 1)],
-                                greeks_of_order(options.order));
-    if (!result || !set_floats(result, 0, values.values.data(), greeks_of_order(options.order)))
-        return nullptr;
-    return result.release();
+    return greeks_scalar(options, scalar_option(inputs), inputs.numbers[p_volatility].value);
 }
 
 // --- implied volatility --------------------------------------------------------------------------------

@@ -138,8 +138,8 @@ ValueError
 
 Examples
 --------
->>> implied_volatility(4.759422392871532, "call", 42.0, 40.0, 0.5, 0.10).volatility
-0.2
+>>> round(implied_volatility(4.76, "call", 42.0, 40.0, 0.5, 0.10).volatility, 4)
+0.2001
 >>> implied_volatility([4.76, 0.5], "call", 42.0, 40.0, 0.5, 0.10).status
 array([0, 4], dtype=int8)
 )";

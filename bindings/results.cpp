@@ -52,6 +52,16 @@ PyMethodDef to_dict_method = {"to_dict", &to_dict, METH_NOARGS,
 PyMethodDef class_getitem_method = {"__class_getitem__", &Py_GenericAlias, METH_O | METH_CLASS,
                                     "Return the type with its value type, for annotations."};
 
+// As CPython's own, which looks up the number of fields in the type's dictionary: a fifth of a scalar call.
+void free_result(PyObject* self) {
+    PyObject_GC_UnTrack(self);
+    auto* const items = reinterpret_cast<PyTupleObject*>(self)->ob_item;
+    for (Py_ssize_t i = 0; i < Py_SIZE(self); ++i) Py_XDECREF(items[i]);
+    PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
 bool set_owned(PyTypeObject* type, const char* name, PyObject* value) {
     const Owned<> owner(value);
     return owner && PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, value) == 0;
@@ -65,6 +75,7 @@ PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
     PyStructSequence_Desc description{name, doc, fields.data(), static_cast<int>(count)};
     Owned<PyTypeObject> type(PyStructSequence_NewType(&description));
     if (!type) return nullptr;
+    type.get()->tp_dealloc = &free_result;
     const Owned<> names(PyTuple_New(count));
     if (!names) return nullptr;
     for (Py_ssize_t i = 0; i < count; ++i) {

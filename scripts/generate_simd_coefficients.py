@@ -3,6 +3,7 @@
     python scripts/generate_simd_coefficients.py
 
 * exp: (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2, near-minimax (mpmath, 60 digits).
+* the same on |r| <= ln(2) / 32, and a table of 2^(j / 16).
 * log: (atanh(z) / z - 1) / z^2 in powers of z^2, |z| <= 1/5.
 * Mills ratio A(x) = (1 - N(x)) / n(x), x >= -1/4: a quotient N(x) / Q(x) of degrees 10 and 11 that meets A at
   the Chebyshev points of t = (x + 1/4 - l) / (x + 1/4 + l), l = 3.6 (relative error 6e-17). Every coefficient
@@ -80,6 +81,9 @@ def main() -> None:
     mp.mp.dps = 60
     half = mp.log(2) / 2 * mp.mpf("1.0001")
     exp = mp.chebyfit(exp_rest, [-half, half], 10)[::-1]
+    short = half / 16
+    exp_short = mp.chebyfit(exp_rest, [-short, short], 5)[::-1]
+    exp_table = [mp.mpf(2) ** (mp.mpf(j) / 16) for j in range(16)]
     log = mp.chebyfit(atanh_rest, [0, mp.mpf("0.0401")], 7)[::-1]
     numerator, denominator = quotient(mills, 10, 11, mp.mpf(-1) / 4)
     slope_numerator, slope_denominator = quotient(mills_slope, 10, 12, mp.mpf(0))
@@ -89,6 +93,8 @@ def main() -> None:
         array(name, values)
         for name, values in (
             ("exp_coefficients", exp),
+            ("exp_short_coefficients", exp_short),
+            ("exp_table", exp_table),
             ("atanh_coefficients", log),
             ("mills_numerator", numerator),
             ("mills_denominator", denominator),

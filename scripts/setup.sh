@@ -66,7 +66,7 @@ find_missing() {
   need cmake command -v cmake
   need ninja-build command -v ninja
   if [ "$what" = test ]; then need doctest-dev has_doctest; fi
-  if [ "$what" = bench ]; then need valgrind command -v valgrind; fi
+  if [ "$what" = test ] || [ "$what" = bench ]; then need valgrind command -v valgrind; fi
 }
 find_missing
 if [ ${#missing[@]} -gt 0 ]; then

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Style, C++ tests (plain and sanitized), Python tests. usage: scripts/test.sh [workers [part...]]
-# Parts: lint, cpp, sanitize, python; all of them when none is named.
+# Style, C++ tests (plain and sanitized), Python tests, speed. usage: scripts/test.sh [workers [part...]]
+# Parts: lint, cpp, sanitize, python, gate; all of them when none is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${1:-2}
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(lint cpp sanitize python)
+[ ${#parts[@]} -gt 0 ] || parts=(lint cpp sanitize python gate)
 
 cpp_tests() { # cpp_tests BUILD_FOLDER CMAKE_ARGUMENT...
   local folder=$1 log
@@ -30,6 +30,8 @@ for part in "${parts[@]}"; do
   cpp) cpp_tests build/cpp ;;
   sanitize) cpp_tests build/sanitize -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo ;;
   python) .venv/bin/python -m pytest -q -n "$workers" --dist loadfile ;;
-  *) echo "test: unknown part '$part' (lint, cpp, sanitize or python)" >&2; exit 2 ;;
+  # Instruction counts repeat; times do not on a machine that others use, so here they are only reported.
+  gate) .venv/bin/python scripts/bench_gate.py --times report ;;
+  *) echo "test: unknown part '$part' (lint, cpp, sanitize, python or gate)" >&2; exit 2 ;;
   esac
 done

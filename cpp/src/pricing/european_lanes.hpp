@@ -11,6 +11,10 @@
 namespace optionsib::pricing {
 inline namespace OPTIONSIB_LANES {
 
+// From here on results are stored past the caches: as many doubles as two megabytes hold, and so many
+// elements that the first ones do not matter.
+inline constexpr std::size_t least_streamed_values = std::size_t{1} << 18, least_streamed = 4096;
+
 template <Family family, int order>
 struct EuropeanLoop {
     static constexpr int outputs = order == 0 ? 1 : order == 1 ? 9 : order == 2 ? 13 : 17;
@@ -18,6 +22,10 @@ struct EuropeanLoop {
     Column<std::int8_t> kind;
     Column<double> spot, strike, expiry, rate, yield, volatility, shift;
     const EuropeanTask& task;
+    // Where each result goes if it is a plain run of doubles, nullptr where it is not wanted.
+    double* plain[outputs];
+    bool all_plain = true;
+    bool streamed = false;
 
     OPTIONSIB_INLINE explicit EuropeanLoop(const EuropeanTask& of)
         : kind(column<std::int8_t>(of.options->kind)),
@@ -28,13 +36,37 @@ struct EuropeanLoop {
           yield(column<double>(of.options->dividend_yield)),
           volatility(column<double>(of.volatility)),
           shift(column<double>(of.options->shift)),
-          task(of) {}
+          task(of) {
+        for (int j = 0; j < outputs; ++j) {
+            const Out<double>& to = of.results[j];
+            all_plain = all_plain && (to.data == nullptr || to.stride == sizeof(double));
+            plain[j] = reinterpret_cast<double*>(to.data);
+        }
+    }
 
-    // Takes the values of one step to their place, or to the side where the place is not a plain run of
-    // doubles or some lane is to be redone.
-    template <class T>
+    // How many elements to do first so that stores past the caches may begin: results too large to stay
+    // there, and all at the same place within a cache line.
+    OPTIONSIB_INLINE std::size_t lead() {
+        constexpr std::uintptr_t line = 64;
+        if (!all_plain || task.size < least_streamed) return 0;
+        std::uintptr_t offset = 0;
+        std::size_t wanted = 0;
+        for (int j = 0; j < outputs; ++j) {
+            if (plain[j] == nullptr) continue;
+            const std::uintptr_t here = reinterpret_cast<std::uintptr_t>(plain[j]) % line;
+            if (here % sizeof(double) != 0 || (wanted > 0 && here != offset)) return 0;
+            offset = here;
+            ++wanted;
+        }
+        streamed = wanted * task.size >= least_streamed_values;
+        return offset == 0 ? 0 : (line - offset) / sizeof(double);
+    }
+
+    // Takes the values of one step to their place.
+    template <class T, bool past_caches>
     struct Put {
         double* const* targets;
+        std::size_t begin;
         const double* factors;
 
         OPTIONSIB_INLINE bool wants(int position) const { return targets[position] != nullptr; }
@@ -42,7 +74,10 @@ struct EuropeanLoop {
             double* const target = targets[position];
             if (target == nullptr) return;
             if (factors != nullptr) value = value * T(factors[position]);
-            store(target, value);
+            if constexpr (past_caches)
+                stream(target + begin, value);
+            else
+                store(target + begin, value);
         }
     };
 
@@ -64,26 +99,23 @@ struct EuropeanLoop {
         return in;
     }
 
-    template <class T>
+    template <class T, bool past_caches>
     OPTIONSIB_INLINE void step(std::size_t begin, std::size_t count) const {
         const Inputs<T> in = inputs<T>(begin, count);
         const std::uint64_t all = ~std::uint64_t{0} >> (64 - T::size);
         const std::uint64_t odd = ~bits(ordinary<family>(in)) & all;
-        if (odd == 0 && count == static_cast<std::size_t>(T::size)) [[likely]] {
-            double* targets[outputs];
-            bool plain = true;
-            for (int j = 0; j < outputs; ++j) {
-                const Out<double>& to = task.results[j];
-                plain = plain && (to.data == nullptr || to.stride == sizeof(double));
-                targets[j] = to.data == nullptr ? nullptr : reinterpret_cast<double*>(to.data) + begin;
-            }
-            if (plain) [[likely]] {
-                evaluate<family, order>(in, Put<T>{targets, task.factors});
-                put_status(begin, count, nullptr);
-                return;
-            }
+        if (odd == 0 && all_plain && count == static_cast<std::size_t>(T::size)) [[likely]] {
+            evaluate<family, order>(in, Put<T, past_caches>{plain, begin, task.factors});
+            put_status(begin, count, nullptr);
+        } else {
+            aside(in, begin, count, odd);
         }
-        aside(in, begin, count, odd);
+    }
+
+    template <class T, bool past_caches>
+    OPTIONSIB_INLINE std::size_t steps(std::size_t begin, std::size_t end) const {
+        for (; begin + T::size <= end; begin += T::size) step<T, past_caches>(begin, T::size);
+        return begin;
     }
 
     template <class T>
@@ -92,7 +124,7 @@ struct EuropeanLoop {
         alignas(64) double values[outputs][T::size];
         double* targets[outputs];
         for (int j = 0; j < outputs; ++j) targets[j] = task.results[j].data == nullptr ? nullptr : values[j];
-        evaluate<family, order>(in, Put<T>{targets, task.factors});
+        evaluate<family, order>(in, Put<T, false>{targets, 0, task.factors});
         std::int8_t status[T::size] = {};
         for (std::size_t i = 0; i < count; ++i)
             if ((odd >> i & 1) != 0) status[i] = redo(begin + i, i, values);
@@ -143,12 +175,19 @@ template <Family family, int order>
 [[gnu::visibility("hidden")]] void run_european(const EuropeanTask& task) noexcept {
     using Wide = Pack<order == 0 ? registers_of_price : registers_of_greeks>;
     using Narrow = Pack<1>;
-    constexpr std::size_t wide = Wide::size, narrow = Narrow::size;
-    const EuropeanLoop<family, order> loop(task);
+    EuropeanLoop<family, order> loop(task);
+    const std::size_t lead = loop.lead(), narrow = Narrow::size;
     std::size_t i = 0;
-    for (; i + wide <= task.size; i += wide) loop.template step<Wide>(i, wide);
-    for (; i < task.size; i += narrow)
-        loop.template step<Narrow>(i, task.size - i < narrow ? task.size - i : narrow);
+    for (; i < lead; i += narrow) loop.template step<Narrow, false>(i, lead - i < narrow ? lead - i : narrow);
+    i = lead;
+    if (loop.streamed) {
+        i = loop.template steps<Wide, true>(i, task.size);
+        fence();
+    } else {
+        i = loop.template steps<Wide, false>(i, task.size);
+    }
+    i = loop.template steps<Narrow, false>(i, task.size);
+    if (i < task.size) loop.template step<Narrow, false>(i, task.size - i);
 }
 
 inline constexpr EuropeanKernels european_table = {{

@@ -52,14 +52,19 @@ OPTIONSIB_INLINE typename T::Boolean ordinary(const Inputs<T>& in) {
     constexpr double large = largest_ordinary, small = 1.0 / largest_ordinary;
     constexpr double long_time = largest_ordinary_time, short_time = 1.0 / largest_ordinary_time;
     const T s = in.volatility * sqrt(in.expiry);
-    auto good = (abs(in.kind) == 1.0) & (in.expiry > short_time) & (in.expiry < long_time) &
-                (abs(in.rate * in.expiry) < 600.0);
+    // The sum of squares holds both exponents of the discount factors below 600 in size.
+    const T discount = in.rate * in.expiry;
+    T exponents = discount * discount;
+    if constexpr (family == Family::spot) {
+        const T growth = in.yield * in.expiry;
+        exponents = fma(growth, growth, exponents);
+    }
+    const auto good = (in.kind * in.kind == 1.0) & (in.expiry > short_time) & (in.expiry < long_time) &
+                      (exponents < 360000.0);
     if constexpr (family == Family::normal)
         return good & (s > small) & (s < large) & (abs(in.spot) < large) & (abs(in.strike) < large);
-    good = good & (s > short_time) & (s < long_time) & (in.spot > small) & (in.spot < large) &
+    return good & (s > short_time) & (s < long_time) & (in.spot > small) & (in.spot < large) &
            (in.strike > small) & (in.strike < large);
-    if constexpr (family == Family::spot) good = good & (abs(in.yield * in.expiry) < 600.0);
-    return good;
 }
 
 // Beyond +-64 densities are 0 and distribution functions 0 or 1.
@@ -68,7 +73,7 @@ inline constexpr double largest_argument = 64.0;
 template <Family family, int order, class T, class Put>
 OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     constexpr bool carried = family == Family::spot;
-    const T root = sqrt(in.expiry), s = in.volatility * root, inverse_s = reciprocal(s);
+    const T root = sqrt(in.expiry), s = in.volatility * root, inverse_s = 1.0 / s;
     const T drift = carried ? in.rate - in.yield : T(0.0);
     const T discount = exp_bounded(-in.rate * in.expiry);
     const T growth = carried ? exp_bounded(-in.yield * in.expiry) : discount;
@@ -76,11 +81,12 @@ OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     T x = log_ratio(in.spot, in.strike);
     if constexpr (carried) x = fma(drift, in.expiry, x);
 
-    const T h = max(-abs(x) * inverse_s, -largest_argument), t = min(0.5 * s, largest_argument);
-    const T near = h + t, far = h - t;
+    // distance = -h, so that near = d1 and rest = -d2.
+    const T distance = min(abs(x) * inverse_s, largest_argument), t = min(0.5 * s, largest_argument);
+    const T near = t - distance, rest = t + distance;
     const auto beyond = (near > 0.0) & (t > 0.25);
-    const T width = select(beyond, -2.0 * h, t + t);
-    const MillsPair<T> mills = mills_pair(select(beyond, near, -near), -far, width);
+    const T half = select(beyond, distance, t);
+    const MillsPair<T> mills = mills_pair(select(beyond, near, distance - t), rest, half + half);
     const T low = min(spot, strike);
     const T density = low * (inverse_sqrt_two_pi * exp_bounded(-0.5 * near * near));
     const T unit = density / mills.denominator;
@@ -122,7 +128,7 @@ OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     }
     if constexpr (order == 1) return;
 
-    const T d1 = select(high, -far, near), d2 = select(high, -near, far);
+    const T d1 = select(high, rest, near), d2 = select(high, -near, -rest);
     const T inverse_vol = root * inverse_s;
     const T half_rate = 0.5 * (inverse_root * inverse_root);  // 1 / (2 T)
     const T product = d1 * d2;

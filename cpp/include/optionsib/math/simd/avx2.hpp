@@ -113,6 +113,9 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
     k = _mm256_sub_pd(biased, _mm256_set1_pd(0x1p52 + 2048.0));
     return _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(b.r), exponents));
 }
+// Declared for templates that ask T::width == 8 first.
+Reals sixteenths(const double* table, Reals index);
+Reals scale_down(Reals a, Reals n);
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return _mm256_i32gather_pd(table, _mm256_cvttpd_epi32(index.r), 8);
 }
@@ -129,6 +132,10 @@ OPTIONSIB_INLINE void store(double* to, Reals a) {
 }
 OPTIONSIB_INLINE void stream(double* to, Reals a) {
     _mm256_stream_pd(to, a.r);
+}
+// After the last stream(): its stores come before all later ones.
+OPTIONSIB_INLINE void fence() {
+    _mm_sfence();
 }
 OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>(_mm256_movemask_pd(mask.lanes));

@@ -14,7 +14,7 @@ inline namespace avx512 {
 struct Mask {
     __mmask8 bits;
 
-    OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {_kand_mask8(a.bits, b.bits)}; }
+    OPTIONSIB_FRIEND Mask operator&(Mask a, Mask b) { return {static_cast<__mmask8>(a.bits & b.bits)}; }
     OPTIONSIB_FRIEND Mask operator|(Mask a, Mask b) { return {_kor_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator^(Mask a, Mask b) { return {_kxor_mask8(a.bits, b.bits)}; }
     OPTIONSIB_FRIEND Mask operator!(Mask a) { return {_knot_mask8(a.bits)}; }
@@ -102,6 +102,15 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
     k = _mm512_cvtepi64_pd(_mm512_srai_epi64(rounded, 52));
     return _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(b.r), exponents));
 }
+// table[i] of sixteen, i the last four bits of `index`.
+OPTIONSIB_INLINE Reals sixteenths(const double* table, Reals index) {
+    return _mm512_permutex2var_pd(_mm512_loadu_pd(table), _mm512_castpd_si512(index.r),
+                                  _mm512_loadu_pd(table + 8));
+}
+// a 2^floor(n).
+OPTIONSIB_INLINE Reals scale_down(Reals a, Reals n) {
+    return _mm512_scalef_pd(a.r, n.r);
+}
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return _mm512_i32gather_pd(_mm512_cvttpd_epi32(index.r), table, 8);
 }
@@ -118,6 +127,10 @@ OPTIONSIB_INLINE void store(double* to, Reals a) {
 }
 OPTIONSIB_INLINE void stream(double* to, Reals a) {
     _mm512_stream_pd(to, a.r);
+}
+// After the last stream(): its stores come before all later ones.
+OPTIONSIB_INLINE void fence() {
+    _mm_sfence();
 }
 OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return _cvtmask8_u32(mask.bits);

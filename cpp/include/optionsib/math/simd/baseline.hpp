@@ -113,6 +113,9 @@ OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
     k = Reals(as_doubles(lifted)) - (0x1p52 + 2048.0);
     return as_doubles(as_integers(b.r) + exponents);
 }
+// Declared for templates that ask T::width == 8 first.
+Reals sixteenths(const double* table, Reals index);
+Reals scale_down(Reals a, Reals n);
 OPTIONSIB_INLINE Reals gather(const double* table, Reals index) {
     return Doubles{table[static_cast<int>(index.r[0])], table[static_cast<int>(index.r[1])]};
 }
@@ -130,6 +133,8 @@ OPTIONSIB_INLINE void store(double* to, Reals a) {
 OPTIONSIB_INLINE void stream(double* to, Reals a) {
     store(to, a);
 }
+// After the last stream(): its stores come before all later ones.
+OPTIONSIB_INLINE void fence() {}
 OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>((mask.lanes[0] & 1) | (mask.lanes[1] & 2));
 }

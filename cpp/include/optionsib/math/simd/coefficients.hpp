@@ -10,6 +10,18 @@ inline constexpr double exp_coefficients[10] = {
     0x1.289185613a3d6p-22, 0x1.af38a9b0ec855p-26,
 };
 
+inline constexpr double exp_short_coefficients[5] = {
+    0x1.0000000000000p-1, 0x1.55555554dd388p-3,  0x1.555555551946fp-5,
+    0x1.11120b03cd855p-7, 0x1.6c17bb5ebddb4p-10,
+};
+
+inline constexpr double exp_table[16] = {
+    0x1.0000000000000p+0, 0x1.0b5586cf9890fp+0, 0x1.172b83c7d517bp+0, 0x1.2387a6e756238p+0,
+    0x1.306fe0a31b715p+0, 0x1.3dea64c123422p+0, 0x1.4bfdad5362a27p+0, 0x1.5ab07dd485429p+0,
+    0x1.6a09e667f3bcdp+0, 0x1.7a11473eb0187p+0, 0x1.8ace5422aa0dbp+0, 0x1.9c49182a3f090p+0,
+    0x1.ae89f995ad3adp+0, 0x1.c199bdd85529cp+0, 0x1.d5818dcfba487p+0, 0x1.ea4afa2a490dap+0,
+};
+
 inline constexpr double atanh_coefficients[7] = {
     0x1.555555555556ep-2, 0x1.999999997c60ap-3, 0x1.2492495208437p-3, 0x1.c71c3cd5b95f4p-4,
     0x1.746bbab7ddfe4p-4, 0x1.39029fee44135p-4, 0x1.35a069e7c1f02p-4,

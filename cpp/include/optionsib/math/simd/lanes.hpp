@@ -14,7 +14,8 @@
 //   match_exponent(a, b, k)  b 2^k with a / (b 2^k) in [2/3, 3/2], normal a, b > 0 and such results
 //   scale(x, n)         x 2^n for integral n, right to zero, denormals and infinity
 //   gather(table, i)    table[i] for integral i >= 0
-//   load<T>(from), store(to, x)  T::size doubles, no alignment needed; stream needs that of a register
+//   load<T>(from), store(to, x)  T::size doubles, no alignment needed; stream needs that of a
+//                       register and, after the last one, fence()
 
 #include <cstdint>
 

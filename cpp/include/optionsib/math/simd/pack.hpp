@@ -69,6 +69,12 @@ struct Pack {
     OPTIONSIB_FRIEND Pack match_exponent(Pack a, Pack b, Pack& k) {
         return {match_exponent(a.head, b.head, k.head), match_exponent(a.tail, b.tail, k.tail)};
     }
+    OPTIONSIB_FRIEND Pack sixteenths(const double* table, Pack index) {
+        return {sixteenths(table, index.head), sixteenths(table, index.tail)};
+    }
+    OPTIONSIB_FRIEND Pack scale_down(Pack a, Pack n) {
+        return {scale_down(a.head, n.head), scale_down(a.tail, n.tail)};
+    }
     OPTIONSIB_FRIEND Pack abs(Pack a) { return {abs(a.head), abs(a.tail)}; }
     OPTIONSIB_FRIEND Pack sqrt(Pack a) { return {sqrt(a.head), sqrt(a.tail)}; }
     OPTIONSIB_FRIEND Pack reciprocal(Pack a) { return {reciprocal(a.head), reciprocal(a.tail)}; }
@@ -117,6 +123,10 @@ struct Pack<1> {
     OPTIONSIB_FRIEND Pack match_exponent(Pack a, Pack b, Pack& k) {
         return match_exponent(a.head, b.head, k.head);
     }
+    OPTIONSIB_FRIEND Pack sixteenths(const double* table, Pack index) {
+        return sixteenths(table, index.head);
+    }
+    OPTIONSIB_FRIEND Pack scale_down(Pack a, Pack n) { return scale_down(a.head, n.head); }
     OPTIONSIB_FRIEND Pack abs(Pack a) { return abs(a.head); }
     OPTIONSIB_FRIEND Pack sqrt(Pack a) { return sqrt(a.head); }
     OPTIONSIB_FRIEND Pack reciprocal(Pack a) { return reciprocal(a.head); }

@@ -1,0 +1,7 @@
+#include "implied_volatility_lanes.hpp"
+
+namespace optionsib::pricing {
+
+const ImpliedVolatilityKernels implied_volatility_avx2 = implied_volatility_runs;
+
+}  // namespace optionsib::pricing
