@@ -27,7 +27,7 @@ lint: ## style, types and import rules only
 format: ## rewrite Python and C++ in the house style
 	@scripts/setup.sh test
 	@.venv/bin/ruff check -q --fix . && .venv/bin/ruff format -q .
-	@find cpp bindings -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
+	@find cpp bindings benchmarks -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
 
 bench: ## speed against peers and floors, as ratios of one run
 	@scripts/setup.sh bench

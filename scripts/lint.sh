@@ -6,4 +6,4 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff format --check -q .
 .venv/bin/mypy
 .venv/bin/lint-imports --no-logo
-find cpp bindings -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror
+find cpp bindings benchmarks -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror
