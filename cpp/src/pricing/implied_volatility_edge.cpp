@@ -77,12 +77,17 @@ Status implied_volatility_edge(Model model, const European& option, double price
     const double excess = price - std::max(option.kind * difference, 0.0);
     const double maximum = normal ? infinity : option.kind > 0.0 ? forward_value : strike_value;
     if (price > std::nextafter(maximum, infinity)) return Status::above_maximum;
-    // What `price` calls the intrinsic value may differ in the last digit from the kernel's.
-    double at_zero_volatility;
-    const European shifted{option.kind, spot, strike, expiry, option.rate, option.dividend_yield};
-    static_cast<void>(european_edge(model, 0, shifted, 0.0, &at_zero_volatility));
-    if (!(excess > 0.0) || price == at_zero_volatility) {
-        if (price != at_zero_volatility && excess < -tolerance(spot, strike)) return Status::below_intrinsic;
+    const double few_ulps = tolerance(spot, strike);
+    if (excess < -few_ulps) return Status::below_intrinsic;
+    bool none = !(excess > 0.0);
+    if (!none && excess < few_ulps) {
+        // What `price` calls the intrinsic value may differ in the last digits from the kernel's.
+        double at_zero_volatility;
+        const European shifted{option.kind, spot, strike, expiry, option.rate, option.dividend_yield};
+        static_cast<void>(european_edge(model, 0, shifted, 0.0, &at_zero_volatility));
+        none = price == at_zero_volatility;
+    }
+    if (none) {
         volatility = 0.0;
         return Status::no_vega;
     }

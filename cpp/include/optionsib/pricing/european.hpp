@@ -17,16 +17,19 @@
 // gamma and vega 0 off the kink, at F = K gamma = +inf and vega = S exp(-qT) sqrt(T) n(0).
 //
 // Error bounds: price 1e-15 max(S, K), out-of-the-money prices relative 1e-12 down to 1e-280 of min(F, K) D;
-// Greeks 1e-13 of their scale; implied volatility the error that the rounding of the price allows, plus 4
-// eps.
+// Greeks 1e-13 of their scale; implied volatility 8 eps times max(1, amplification), the
+// amplification being what a rounding of the price, or in the money of the larger amount, does to it.
 //
 // Method. The out-of-the-money price is worked out first, in units of D min(F, K), with h = -|x|/s, t = s/2:
 //   c = n(h+t) [A(-h-t) - A(t-h)],  A the Mills ratio,
 // for small t by the odd terms of the Taylor series around h; in the money the intrinsic value is added.
 // So put-call parity holds to the rounding of one addition. The implied volatility is the root of ln c (or of
-// ln(1 - c) above one half) by Householder's fourth-order method from a polynomial seed, safeguarded by a
-// bracket. The use of ln c and of the Mills ratio follows P. Jaeckel, "Let's Be Rational", Wilmott, Jan 2015,
-// 40-53; formulas: E. G. Haug, "The Complete Guide to Option Pricing Formulas", 2nd ed., 2007, chapters 1-2.
+// ln(1 - c) where d1 > 1/4): a table gives it to 8e-4 and one step of the Taylor series of the inverse, of
+// order five, to rounding (implied_volatility_kernel.hpp); where the table ends, bisection and the same
+// steps. A guess within 0.2 % replaces the table. The use of ln c and of the Mills ratio, and the
+// normalisation of the Bachelier model's problem by |F - K|, follow P. Jaeckel, "Let's Be Rational", Wilmott,
+// Jan 2015, 40-53, and "Implied Normal Volatility", 2017; formulas: E. G. Haug, "The Complete Guide to Option
+// Pricing Formulas", 2nd ed., 2007, chapters 1-2.
 //
 // Every result is a pure function of the inputs of its element: the array kernels call the scalar ones.
 // No exceptions, no allocation, no global state.
