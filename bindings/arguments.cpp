@@ -87,9 +87,9 @@ bool overlaps_itself(PyArrayObject* array) noexcept {
     return false;
 }
 
-// Lists, Series, categoricals, NumPy scalars and what else NumPy can read.
+// Lists, Series, categoricals, NumPy scalars, subclasses of arrays and what else NumPy can read.
 OwnedArray array_of(PyObject* object, const char* name) {
-    if (PyArray_CheckScalar(object)) {
+    if (PyArray_IsScalar(object, Generic)) {
         return OwnedArray(reinterpret_cast<PyArrayObject*>(PyArray_FromScalar(object, nullptr)));
     }
     Owned<> array(PyObject_CallFunction(python_side.column, "Os", object, name));
@@ -158,7 +158,7 @@ bool bind(const Signature& signature, PyObject* const* arguments, Py_ssize_t pos
 }
 
 bool Inputs::read_other(Parameter parameter, PyObject* object) {
-    if (PyArray_Check(object))
+    if (PyArray_CheckExact(object))
         return read_array(parameter, OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
     if (PyFloat_Check(object)) {  // numpy.float64 is one
         has_double = true;
@@ -179,7 +179,7 @@ bool Inputs::read_other(Parameter parameter, PyObject* object) {
         numbers[parameter].value = value;
         return true;
     }
-    if (!PyArray_CheckScalar(object)) foreign |= 1U << parameter;
+    if (!PyArray_IsScalar(object, Generic)) foreign |= 1U << parameter;
     OwnedArray array = array_of(object, parameter_names[parameter]);
     return array && read_array(parameter, std::move(array));
 }
@@ -219,9 +219,9 @@ bool Inputs::read_kind(PyObject* object) {
         return true;
     }
     if (sign == 0) return refuse_kind(object), false;
-    if (PyArray_Check(object))
+    if (PyArray_CheckExact(object))
         return read_kind_array(OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
-    if (!PyArray_CheckScalar(object)) foreign |= 1U << p_kind;
+    if (!PyArray_IsScalar(object, Generic)) foreign |= 1U << p_kind;
     OwnedArray array = array_of(object, "kind");
     return array && read_kind_array(std::move(array));
 }
