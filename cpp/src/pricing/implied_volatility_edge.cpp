@@ -41,10 +41,13 @@ double tolerance(double spot, double strike) noexcept {
 
 // In units of money that bring the larger of |F - K| and the price near 1.
 double solve_normal(double spot, double strike, double excess, double discount) noexcept {
-    const double gap = std::fabs(0.5 * spot - 0.5 * strike), value = 0.5 * excess / discount;
-    const int k = std::max(gap > 0.0 ? std::ilogb(gap) : -5000, value > 0.0 ? std::ilogb(value) : -1100);
+    const double gap = std::fabs(0.5 * spot - 0.5 * strike);
+    const int of_excess = std::ilogb(excess), of_discount = std::ilogb(discount);
+    const int k = std::max(gap > 0.0 ? std::ilogb(gap) : -5000, of_excess - of_discount - 1);
+    const double mantissas = std::ldexp(excess, -of_excess) / std::ldexp(discount, -of_discount);
+    const double value = std::ldexp(mantissas, of_excess - of_discount - 1 - k);
     const double log_price = std::log(excess) - std::log(discount) - (k + 1) * 0.69314718055994530942;
-    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, std::ldexp(value, -k)), k + 1);
+    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, value), k + 1);
 }
 
 }  // namespace
