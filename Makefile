@@ -1,8 +1,9 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gate bench-gate-selftest sanitize docs wheel lock clean
+.PHONY: help demo test lint format bench bench-gate bench-gate-selftest sanitize fuzz docs wheel lock clean
 
 PYTHON_ENV := .venv/bin/python
 SEED ?= 7
+CALLS ?= 100000
 SPEED ?= max
 WORKERS ?= 2
 
@@ -27,7 +28,7 @@ lint: ## style, types and import rules only
 format: ## rewrite Python and C++ in the house style
 	@scripts/setup.sh test
 	@.venv/bin/ruff check -q --fix . && .venv/bin/ruff format -q .
-	@find cpp bindings -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
+	@find cpp bindings benchmarks -name '*.[ch]pp' | xargs .venv/bin/clang-format -i
 
 bench: ## speed against peers and floors, as ratios of one run
 	@scripts/setup.sh bench
@@ -44,6 +45,10 @@ bench-gate-selftest: ## show that the gate catches 20 % more work
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test
 	@scripts/test.sh $(WORKERS) sanitize
+
+fuzz: ## pricing functions under sanitizers with whatever may go wrong (SEED=, CALLS=)
+	@scripts/setup.sh test
+	@scripts/fuzz.sh $(SEED) $(CALLS) $(WORKERS)
 
 docs: ## run every code block of README and docs/
 	@scripts/setup.sh test

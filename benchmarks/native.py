@@ -59,8 +59,9 @@ def processor() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         name, _, value = line.partition(":")
         found.setdefault(name.strip(), value.strip())
-    if "model name" not in found:
-        return f"{os.uname().machine}, unknown model"
+    if not {"model name", "vendor_id", "cpu family", "model", "stepping"} <= found.keys():
+        marks = [found[name] for name in ("CPU implementer", "CPU part", "CPU revision") if name in found]
+        return " ".join([os.uname().machine, "CPU", *marks])
     numbers = f"family {found['cpu family']} model {found['model']} stepping {found['stepping']}"
     return f"{found['model name']}, {found['vendor_id']} {numbers}"
 

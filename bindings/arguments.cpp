@@ -15,13 +15,6 @@ PythonSide python_side;
 namespace {
 
 std::array<PyObject*, parameter_count> interned_names{};
-constexpr const char* kind_expectation = "kind must be 'call', 'put', 'c', 'p', +1 or -1";
-
-bool refuse_kind(PyObject* value) {
-    PyErr_Format(PyExc_ValueError, "%s, got %R", kind_expectation, value);
-    return false;
-}
-
 bool refuse_number(Parameter parameter, PyObject* value) {
     PyErr_Format(PyExc_ValueError, "%s must be real numbers, got %R", parameter_names[parameter], value);
     return false;
@@ -37,133 +30,10 @@ void explain_conversion(Parameter parameter) {
                  value == nullptr ? type : value);
 }
 
-bool refuse_dtype(const char* expectation, PyArrayObject* array) {
-    PyErr_Format(PyExc_ValueError, "%s, got dtype %S", expectation,
+bool refuse_dtype(Parameter parameter, PyArrayObject* array) {
+    PyErr_Format(PyExc_ValueError, "%s must be real numbers, got dtype %S", parameter_names[parameter],
                  reinterpret_cast<PyObject*>(PyArray_DESCR(array)));
     return false;
-}
-
-// "c", "p", "call" or "put" in any case: +1 or -1; else 0. `code(i)` is the i-th code point.
-template <typename Code>
-int spelled_sign(std::size_t length, const Code& code) noexcept {
-    constexpr std::uint32_t lower = 0x20;  // no two characters but a letter's cases become that letter
-    const auto is = [&](const char* word) {
-        for (std::size_t i = 0; i < length; ++i)
-            if ((code(i) | lower) != static_cast<std::uint32_t>(word[i])) return false;
-        return true;
-    };
-    if (length == 1) return is("c") ? 1 : is("p") ? -1 : 0;
-    if (length == 4) return is("call") ? 1 : 0;
-    if (length == 3) return is("put") ? -1 : 0;
-    return 0;
-}
-
-int text_sign(PyObject* text) noexcept {
-    const auto kind = PyUnicode_KIND(text);
-    const void* data = PyUnicode_DATA(text);
-    return spelled_sign(static_cast<std::size_t>(PyUnicode_GET_LENGTH(text)), [&](std::size_t i) {
-        return static_cast<std::uint32_t>(PyUnicode_READ(kind, data, static_cast<Py_ssize_t>(i)));
-    });
-}
-
-// Convert `size` elements; the index of the first that is no kind, or -1.
-template <typename T>
-npy_intp convert_signs(const void* from, npy_intp size, std::int8_t* to) noexcept {
-    const T* values = static_cast<const T*>(from);
-    for (npy_intp i = 0; i < size; ++i) {
-        const bool call = values[i] == T(1), put = values[i] == static_cast<T>(-1) && T(-1) < T(0);
-        if (!call && !put) return i;
-        to[i] = call ? 1 : -1;
-    }
-    return -1;
-}
-
-npy_intp convert_texts(const void* from, npy_intp size, npy_intp width, std::int8_t* to) noexcept {
-    const auto* code = static_cast<const std::uint32_t*>(from);
-    for (npy_intp i = 0; i < size; ++i, code += width) {
-        std::size_t length = static_cast<std::size_t>(width);
-        while (length > 0 && code[length - 1] == 0) --length;
-        const int sign = spelled_sign(length, [&](std::size_t at) { return code[at]; });
-        if (sign == 0) return i;
-        to[i] = static_cast<std::int8_t>(sign);
-    }
-    return -1;
-}
-
-npy_intp convert_objects(const void* from, npy_intp size, std::int8_t* to) noexcept {
-    auto* const* objects = static_cast<PyObject* const*>(from);
-    for (npy_intp i = 0; i < size; ++i) {
-        int sign = scalar_sign(objects[i]);
-        if (sign == no_scalar && PyArray_IsScalar(objects[i], Integer)) {
-            const Owned<> number(PyNumber_Index(objects[i]));
-            sign = number ? scalar_sign(number.get()) : 0;
-            PyErr_Clear();
-        }
-        if (sign != 1 && sign != -1) return i;
-        to[i] = static_cast<std::int8_t>(sign);
-    }
-    return -1;
-}
-
-npy_intp convert_kinds(PyArrayObject* array, npy_intp size, std::int8_t* to) noexcept {
-    const void* from = PyArray_DATA(array);
-    switch (PyArray_TYPE(array)) {
-        case NPY_BYTE:
-            return convert_signs<npy_byte>(from, size, to);
-        case NPY_UBYTE:
-            return convert_signs<npy_ubyte>(from, size, to);
-        case NPY_SHORT:
-            return convert_signs<npy_short>(from, size, to);
-        case NPY_USHORT:
-            return convert_signs<npy_ushort>(from, size, to);
-        case NPY_INT:
-            return convert_signs<npy_int>(from, size, to);
-        case NPY_UINT:
-            return convert_signs<npy_uint>(from, size, to);
-        case NPY_LONG:
-            return convert_signs<npy_long>(from, size, to);
-        case NPY_ULONG:
-            return convert_signs<npy_ulong>(from, size, to);
-        case NPY_LONGLONG:
-            return convert_signs<npy_longlong>(from, size, to);
-        case NPY_ULONGLONG:
-            return convert_signs<npy_ulonglong>(from, size, to);
-        case NPY_FLOAT:
-            return convert_signs<npy_float>(from, size, to);
-        case NPY_DOUBLE:
-            return convert_signs<npy_double>(from, size, to);
-        case NPY_LONGDOUBLE:
-            return convert_signs<npy_longdouble>(from, size, to);
-        case NPY_UNICODE:
-            return convert_texts(from, size, static_cast<npy_intp>(PyArray_ITEMSIZE(array) / 4), to);
-        default:
-            return convert_objects(from, size, to);
-    }
-}
-
-// Whether an int8 array holds +1 and -1 only; no copy.
-bool all_signs(PyArrayObject* array) {
-    if (PyArray_SIZE(array) == 0) return true;
-    NpyIter* iterator = NpyIter_New(array, NPY_ITER_READONLY | NPY_ITER_EXTERNAL_LOOP, NPY_KEEPORDER,
-                                    NPY_NO_CASTING, nullptr);
-    if (iterator == nullptr) return false;
-    auto* const next = NpyIter_GetIterNext(iterator, nullptr);
-    char** const data = NpyIter_GetDataPtrArray(iterator);
-    const npy_intp* const stride = NpyIter_GetInnerStrideArray(iterator);
-    const npy_intp* const count = NpyIter_GetInnerLoopSizePtr(iterator);
-    std::int8_t wrong = 0;
-    do {
-        const auto* at = reinterpret_cast<const std::int8_t*>(data[0]);
-        if (stride[0] == 1) {
-            for (npy_intp i = 0; i < *count; ++i)
-                wrong = static_cast<std::int8_t>(wrong | ((at[i] != 1) & (at[i] != -1)));
-        } else {
-            for (npy_intp i = 0; i < *count; ++i, at += stride[0])
-                wrong = static_cast<std::int8_t>(wrong | ((*at != 1) & (*at != -1)));
-        }
-    } while (wrong == 0 && next(iterator));
-    NpyIter_Deallocate(iterator);
-    return wrong == 0;
 }
 
 // Byte extents of an array in memory.
@@ -217,9 +87,9 @@ bool overlaps_itself(PyArrayObject* array) noexcept {
     return false;
 }
 
-// Lists, Series, categoricals, NumPy scalars and what else NumPy can read.
+// Lists, Series, categoricals, NumPy scalars, subclasses of arrays and what else NumPy can read.
 OwnedArray array_of(PyObject* object, const char* name) {
-    if (PyArray_CheckScalar(object)) {
+    if (PyArray_IsScalar(object, Generic)) {
         return OwnedArray(reinterpret_cast<PyArrayObject*>(PyArray_FromScalar(object, nullptr)));
     }
     Owned<> array(PyObject_CallFunction(python_side.column, "Os", object, name));
@@ -231,21 +101,6 @@ OwnedArray array_of(PyObject* object, const char* name) {
 }
 
 }  // namespace
-
-int scalar_sign(PyObject* object) noexcept {
-    if (PyUnicode_Check(object)) return text_sign(object);
-    if (PyLong_Check(object)) {
-        if (PyBool_Check(object)) return 0;
-        int overflow = 0;
-        const long value = PyLong_AsLongAndOverflow(object, &overflow);
-        return overflow != 0 ? 0 : value == 1 ? 1 : value == -1 ? -1 : 0;
-    }
-    if (PyFloat_Check(object)) {
-        const double value = PyFloat_AS_DOUBLE(object);
-        return value == 1.0 ? 1 : value == -1.0 ? -1 : 0;
-    }
-    return no_scalar;
-}
 
 bool import_numpy() {
     return _import_array() == 0;
@@ -303,7 +158,7 @@ bool bind(const Signature& signature, PyObject* const* arguments, Py_ssize_t pos
 }
 
 bool Inputs::read_other(Parameter parameter, PyObject* object) {
-    if (PyArray_Check(object))
+    if (PyArray_CheckExact(object))
         return read_array(parameter, OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
     if (PyFloat_Check(object)) {  // numpy.float64 is one
         has_double = true;
@@ -324,7 +179,7 @@ bool Inputs::read_other(Parameter parameter, PyObject* object) {
         numbers[parameter].value = value;
         return true;
     }
-    if (!PyArray_CheckScalar(object)) foreign |= 1U << parameter;
+    if (!PyArray_IsScalar(object, Generic)) foreign |= 1U << parameter;
     OwnedArray array = array_of(object, parameter_names[parameter]);
     return array && read_array(parameter, std::move(array));
 }
@@ -337,8 +192,7 @@ bool Inputs::read_array(Parameter parameter, OwnedArray array) {
         has_double = true;
     if (type != NPY_DOUBLE || !PyArray_ISNOTSWAPPED(array.get())) {
         if (!PyTypeNum_ISINTEGER(type) && !PyTypeNum_ISFLOAT(type) && type != NPY_OBJECT) {
-            const std::string text = std::string(parameter_names[parameter]) + " must be real numbers";
-            return refuse_dtype(text.c_str(), array.get());
+            return refuse_dtype(parameter, array.get());
         }
         Owned<> converted(PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_DOUBLE),
                                             NPY_ARRAY_FORCECAST | NPY_ARRAY_ALIGNED));
@@ -364,47 +218,17 @@ bool Inputs::read_kind(PyObject* object) {
         kind.value = sign;
         return true;
     }
-    if (sign == 0) return refuse_kind(object);
-    if (PyArray_Check(object))
+    if (sign == 0) return refuse_kind(object), false;
+    if (PyArray_CheckExact(object))
         return read_kind_array(OwnedArray::share(reinterpret_cast<PyArrayObject*>(object)));
-    if (!PyArray_CheckScalar(object)) foreign |= 1U << p_kind;
+    if (!PyArray_IsScalar(object, Generic)) foreign |= 1U << p_kind;
     OwnedArray array = array_of(object, "kind");
     return array && read_kind_array(std::move(array));
 }
 
 bool Inputs::read_kind_array(OwnedArray array) {
-    if (PyArray_TYPE(array.get()) == NPY_VSTRING) {
-        array = OwnedArray(reinterpret_cast<PyArrayObject*>(
-            PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_OBJECT), NPY_ARRAY_FORCECAST)));
-        if (!array) return false;
-    }
-    const int type = PyArray_TYPE(array.get());
-    const bool known =
-        PyTypeNum_ISINTEGER(type) || PyTypeNum_ISFLOAT(type) || type == NPY_UNICODE || type == NPY_OBJECT;
-    if (!known && PyArray_SIZE(array.get()) != 0) return refuse_dtype(kind_expectation, array.get());
-    if (type != NPY_BYTE || !all_signs(array.get())) {
-        if (PyErr_Occurred() != nullptr) return false;
-        if (!known || type == NPY_HALF) {  // empty, or a type that the C compiler has no name for
-            array = OwnedArray(reinterpret_cast<PyArrayObject*>(
-                PyArray_FromArray(array.get(), PyArray_DescrFromType(NPY_DOUBLE), NPY_ARRAY_FORCECAST)));
-            if (!array) return false;
-        }
-        const OwnedArray plain(reinterpret_cast<PyArrayObject*>(
-            PyArray_CheckFromAny(reinterpret_cast<PyObject*>(array.get()), nullptr, 0, 0,
-                                 NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED, nullptr)));
-        if (!plain) return false;
-        OwnedArray signs(reinterpret_cast<PyArrayObject*>(
-            PyArray_EMPTY(PyArray_NDIM(plain.get()), PyArray_DIMS(plain.get()), NPY_BYTE, 0)));
-        if (!signs) return false;
-        const npy_intp wrong = convert_kinds(plain.get(), PyArray_SIZE(plain.get()),
-                                             static_cast<std::int8_t*>(PyArray_DATA(signs.get())));
-        if (wrong >= 0) {
-            const Owned<> value(PyArray_GETITEM(
-                plain.get(), PyArray_BYTES(plain.get()) + wrong * PyArray_ITEMSIZE(plain.get())));
-            return value && refuse_kind(value.get());
-        }
-        array = std::move(signs);
-    }
+    array = kind_signs(std::move(array));
+    if (!array) return false;
     if (PyArray_NDIM(array.get()) == 0) {
         kind.value = *static_cast<std::int8_t*>(PyArray_DATA(array.get()));
         return true;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kinds.hpp"
 #include "numpy_api.hpp"
 
 namespace optionsib::bindings {
@@ -89,11 +90,6 @@ class Inputs {
     [[nodiscard]] bool read_array(Parameter parameter, OwnedArray array);
     [[nodiscard]] bool read_kind_array(OwnedArray array);
 };
-
-// The sign that a Python string or number spells as an option kind; 0 when it spells none, `no_scalar` when
-// it is neither.
-inline constexpr int no_scalar = -2;
-[[nodiscard]] int scalar_sign(PyObject* object) noexcept;
 
 struct Shape {
     int dimensions = 0;

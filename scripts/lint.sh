@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 .venv/bin/python -m mypy.stubtest optionsib._native._core optionsib._native._scalar \
   --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest_allowlist.txt
 .venv/bin/lint-imports --no-logo
-find cpp bindings -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror
+find cpp bindings benchmarks -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror

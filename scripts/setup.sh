@@ -65,7 +65,13 @@ find_missing() {
   need g++ command -v g++
   need cmake command -v cmake
   need ninja-build command -v ninja
-  if [ "$what" = test ]; then need doctest-dev has_doctest; fi
+  if [ "$what" = test ]; then
+    need doctest-dev has_doctest
+    if [ "$(uname -m)" = x86_64 ]; then
+      need qemu-user command -v qemu-aarch64
+      need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+    fi
+  fi
   if [ "$what" = test ] || [ "$what" = bench ]; then need valgrind command -v valgrind; fi
 }
 find_missing

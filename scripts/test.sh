@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Style, C++ tests (plain and sanitized), Python tests, speed. usage: scripts/test.sh [workers [part...]]
-# Parts: lint, cpp, sanitize, python, gate; all of them when none is named.
+# Style, C++ tests (plain, sanitized, on emulated processors), Python tests, speed.
+# usage: scripts/test.sh [workers [part...]]
+# Parts: lint, cpp, emulate, sanitize, python, gate; all of them when none is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${1:-2}
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(lint cpp sanitize python gate)
+[ ${#parts[@]} -gt 0 ] || parts=(lint cpp emulate sanitize python gate)
 
-cpp_tests() { # cpp_tests BUILD_FOLDER CMAKE_ARGUMENT...
+build_tests() { # build_tests BUILD_FOLDER CMAKE_ARGUMENT...
   local folder=$1 log
   # CMake refuses a build folder that was configured for a checkout in another place.
   if [ -e "$folder/CMakeCache.txt" ] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$(pwd -P)" "$folder/CMakeCache.txt"; then
@@ -19,7 +20,31 @@ cpp_tests() { # cpp_tests BUILD_FOLDER CMAKE_ARGUMENT...
     cat "$log" >&2
     return 1
   fi
-  "$folder/cpp/core_tests"
+}
+
+cpp_tests() { # cpp_tests BUILD_FOLDER CMAKE_ARGUMENT...
+  build_tests "$@"
+  "$1/cpp/core_tests"
+}
+
+# On processors this machine is not. Without AVX nothing of the wider instruction sets may be met outside
+# their own functions; on ARM the plain registers must do. The emulators do not survive a fork with threads.
+emulated_tests() {
+  local leaks but="--test-case-exclude=a forked child*"
+  if [ "$(uname -m)" != x86_64 ]; then
+    echo "test: emulated processors are tested on x86-64 only"
+    return
+  fi
+  build_tests build/cpp
+  leaks=$(find build/cpp -name '*_avx*.cpp.o' -exec nm -C --defined-only {} + | grep ' W ' | grep -vE '::avx(2|512)::' || true)
+  if [ -n "$leaks" ]; then
+    printf 'test: code of a wide instruction set that the linker may merge with the common one:\n%s\n' "$leaks" >&2
+    return 1
+  fi
+  qemu-x86_64 -cpu Nehalem build/cpp/cpp/core_tests "$but"
+  build_tests build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
+    -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -Ddoctest_DIR=/usr/lib/cmake/doctest
+  qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/cpp/core_tests "$but"
 }
 
 for part in "${parts[@]}"; do
@@ -28,10 +53,11 @@ for part in "${parts[@]}"; do
   case $part in
   lint) scripts/lint.sh ;;
   cpp) cpp_tests build/cpp ;;
+  emulate) emulated_tests ;;
   sanitize) cpp_tests build/sanitize -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo ;;
   python) .venv/bin/python -m pytest -q -n "$workers" --dist loadfile ;;
   # Instruction counts repeat; times do not on a machine that others use, so here they are only reported.
   gate) .venv/bin/python scripts/bench_gate.py --times report ;;
-  *) echo "test: unknown part '$part' (lint, cpp, sanitize, python or gate)" >&2; exit 2 ;;
+  *) echo "test: unknown part '$part' (lint, cpp, emulate, sanitize, python or gate)" >&2; exit 2 ;;
   esac
 done

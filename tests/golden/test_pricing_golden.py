@@ -75,6 +75,54 @@ def test_price_and_greeks_against_high_precision() -> None:
     report(failures)
 
 
+def order_scales(row: Row) -> dict[str, float]:
+    """Return the size each Greek of order 1 to 3 has near the money, in the units of its model."""
+    _, spot, strike, expiry, rate, volatility, dividend = inputs(row)
+    shift, root, carry = float(row["shift"]), expiry**0.5, abs(rate) + abs(dividend)
+    normal = row["model"] == "bachelier"
+    largest = max(spot, strike) + shift
+    unit = 1.0 if normal else min(spot, strike) + shift  # money in one unit of volatility times root
+    s = volatility * root
+    gamma, vega = 1 / (unit * s), (1.0 if normal else largest) * root
+    decay = 1 / expiry + carry / (s if not normal else 1.0)
+    return {
+        "price": largest,
+        "delta": 1.0,
+        "gamma": gamma,
+        "vega": vega,
+        "theta": vega * volatility / expiry + largest * carry,
+        "rho": largest * expiry,
+        "epsilon": largest * expiry,
+        "dual_delta": 1.0,
+        "dual_gamma": gamma,
+        "vanna": vega / (unit * s) if normal else 1 / volatility,
+        "volga": vega / volatility,
+        "charm": decay,
+        "veta": vega * decay,
+        "speed": gamma / (unit * s),
+        "zomma": gamma / volatility,
+        "color": gamma * decay,
+        "ultima": vega / volatility**2,
+    }
+
+
+def test_greeks_of_every_order_and_model_against_high_precision() -> None:
+    failures = []
+    rows = read("greeks_mpmath.csv")
+    for row in rows:
+        computed = greeks(*inputs(row), model=row["model"], shift=float(row["shift"]), order=3).to_dict()
+        scale = order_scales(row)
+        assert list(scale) == list(computed)
+        for name, size in scale.items():
+            tolerance = 1e-15 if name == "price" else 1e-13
+            expected = float(row[name])
+            error = abs(computed[name] - expected) / size
+            if not error <= tolerance:
+                failures.append(line(row, name, expected, computed[name], error, tolerance))
+    assert {row["model"] for row in rows} == {"bsm", "black76", "displaced", "bachelier"}
+    report(failures)
+
+
 def test_wings_keep_their_relative_accuracy() -> None:
     failures = []
     tested = 0

@@ -454,6 +454,23 @@ def test_categoricals_and_extension_types() -> None:
             price("call", wrong, 100.0, 0.5, 0.03, 0.2)
 
 
+def test_masked_arrays_and_other_subclasses() -> None:
+    masked = np.ma.masked_array([100.0, 90.0, 100.0], [False, True, False])
+    status = np.empty(3, dtype=np.int8)
+    values = price("call", masked, *OPTION[1:], 0.2, status=status)
+    assert type(values) is np.ndarray
+    assert np.isnan(values).tolist() == [False, True, False]
+    assert status.tolist() == [Status.OK, Status.INVALID_INPUT, Status.OK]
+    with pytest.raises(ValueError, match="got a masked value"):
+        price(np.ma.masked_array([1, 1, -1], [0, 1, 0]), 100.0, *OPTION[1:], 0.2)
+
+    class Own(np.ndarray):
+        pass
+
+    assert type(price("call", np.full(3, 100.0).view(Own), *OPTION[1:], 0.2)) is np.ndarray
+    assert price(np.array(1).view(Own), np.array(100.0).view(Own), *OPTION[1:], 0.2) == values[0]
+
+
 # --- outputs ------------------------------------------------------------------------------------------
 
 STRIKES = np.linspace(80.0, 120.0, 9)

@@ -195,6 +195,10 @@ Status european_edge(Model model, int order, const European& option, double vola
                      double* values) noexcept {
     const std::size_t count = order == 0 ? 1 : greeks_of_order(order);
     Element element{model, option, volatility};
+    if (model == Model::displaced) {
+        element.option.spot += option.shift;
+        element.option.strike += option.shift;
+    }
     Discounted at{};
     const Status status = discount(element, at);
     Greeks g;

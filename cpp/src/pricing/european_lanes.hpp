@@ -168,8 +168,8 @@ struct EuropeanLoop {
 };
 
 // As many registers side by side as pay: found by measurement, no influence on results.
-inline constexpr int registers_of_price = Reals::width == 8 ? 3 : 2;
-inline constexpr int registers_of_greeks = Reals::width == 8 ? 2 : 1;
+inline constexpr int registers_of_price = Reals::width >= 4 ? 3 : 2;
+inline constexpr int registers_of_greeks = Reals::width >= 4 ? 2 : 1;
 
 template <Family family, int order>
 [[gnu::visibility("hidden")]] void run_european(const EuropeanTask& task) noexcept {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "implied_volatility_kernels.hpp"
 #include "optionsib/pricing/european.hpp"
@@ -28,6 +29,14 @@ template <typename T>
 Out<T> from(Out<T> column, std::size_t begin) noexcept {
     if (column.data != nullptr) column.data += static_cast<std::ptrdiff_t>(begin) * column.stride;
     return column;
+}
+
+template <typename T>
+void copy(const T* values, std::size_t count, Out<T> to) noexcept {
+    if (to.data != nullptr && to.stride == sizeof(T))
+        std::memcpy(to.data, values, count * sizeof(T));
+    else
+        for (std::size_t i = 0; i < count; ++i) to.put(i, values[i]);
 }
 
 // So few that everything stays in the first-level cache between the volatility and the Greeks. (Carrying
@@ -106,10 +115,8 @@ void implied_volatility_and_greeks(Model model, int order, Units units, std::siz
         greeks(model, order, units, count, part, {reinterpret_cast<const std::byte*>(solved), sizeof(double)},
                to, {});
         // Last, since an output may be the array of an input.
-        for (std::size_t i = 0; i < count; ++i) {
-            volatility.put(begin + i, solved[i]);
-            status.put(begin + i, outcome[i]);
-        }
+        copy(solved, count, from(volatility, begin));
+        copy(outcome, count, from(status, begin));
     }
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "european_table.hpp"
 #include "implied_volatility_kernels.hpp"
 #include "optionsib/pricing/implied_volatility_kernel.hpp"
 
@@ -40,10 +41,13 @@ double tolerance(double spot, double strike) noexcept {
 
 // In units of money that bring the larger of |F - K| and the price near 1.
 double solve_normal(double spot, double strike, double excess, double discount) noexcept {
-    const double gap = std::fabs(0.5 * spot - 0.5 * strike), value = 0.5 * excess / discount;
-    const int k = std::max(gap > 0.0 ? std::ilogb(gap) : -5000, value > 0.0 ? std::ilogb(value) : -1100);
+    const double gap = std::fabs(0.5 * spot - 0.5 * strike);
+    const int of_excess = std::ilogb(excess), of_discount = std::ilogb(discount);
+    const int k = std::max(gap > 0.0 ? std::ilogb(gap) : -5000, of_excess - of_discount - 1);
+    const double mantissas = std::ldexp(excess, -of_excess) / std::ldexp(discount, -of_discount);
+    const double value = std::ldexp(mantissas, of_excess - of_discount - 1 - k);
     const double log_price = std::log(excess) - std::log(discount) - (k + 1) * 0.69314718055994530942;
-    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, std::ldexp(value, -k)), k + 1);
+    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, value), k + 1);
 }
 
 }  // namespace
@@ -76,8 +80,17 @@ Status implied_volatility_edge(Model model, const European& option, double price
     const double excess = price - std::max(option.kind * difference, 0.0);
     const double maximum = normal ? infinity : option.kind > 0.0 ? forward_value : strike_value;
     if (price > std::nextafter(maximum, infinity)) return Status::above_maximum;
-    if (!(excess > 0.0)) {
-        if (excess < -tolerance(spot, strike)) return Status::below_intrinsic;
+    const double few_ulps = tolerance(spot, strike);
+    if (excess < -few_ulps) return Status::below_intrinsic;
+    bool none = !(excess > 0.0);
+    if (!none && excess < few_ulps) {
+        // What `price` calls the intrinsic value may differ in the last digits from the kernel's.
+        double at_zero_volatility;
+        const European shifted{option.kind, spot, strike, expiry, option.rate, option.dividend_yield};
+        static_cast<void>(european_edge(model, 0, shifted, 0.0, &at_zero_volatility));
+        none = price == at_zero_volatility;
+    }
+    if (none) {
         volatility = 0.0;
         return Status::no_vega;
     }

@@ -12,6 +12,8 @@
 namespace optionsib::pricing {
 inline namespace OPTIONSIB_LANES {
 
+// Of the amounts: closer to the intrinsic value the lanes do not decide.
+inline constexpr double next_to_intrinsic = 0x1p-48;
 // Of |rT| and |qT|: no discounted amount overflows.
 inline constexpr double largest_ordinary_exponent = 400.0;
 
@@ -32,11 +34,13 @@ OPTIONSIB_INLINE typename T::Boolean prepare(const Inputs<T>& in, T price, T& di
     if constexpr (family == Family::normal) {
         const T difference = in.spot - in.strike;
         problem.distance = abs(difference);
-        problem.price = price - max(flip_sign(discount * difference, in.kind), T(0.0));
+        const T intrinsic = max(flip_sign(discount * difference, in.kind), T(0.0));
+        problem.price = price - intrinsic;
         problem.complement = problem.unit = discount;
         return good & (abs(in.spot) < T(large)) & (abs(in.strike) < T(large)) &
                (problem.price > discount * max(T(0x1p-900), problem.distance * T(1e-280))) &
-               (problem.price < discount * T(large)) & (problem.price > T(0x1p-1000));
+               (problem.price > intrinsic * T(next_to_intrinsic)) & (problem.price < discount * T(large)) &
+               (problem.price > T(0x1p-1000));
     } else {
         if constexpr (carried) growth = exp_bounded(-in.yield * in.expiry);
         const T spot = in.spot * growth, strike = in.strike * discount;
@@ -44,13 +48,16 @@ OPTIONSIB_INLINE typename T::Boolean prepare(const Inputs<T>& in, T price, T& di
         if constexpr (carried) x = fma(in.rate - in.yield, in.expiry, x);
         const T low = min(spot, strike), maximum = select(in.kind > T(0.0), spot, strike);
         problem.distance = abs(x);
-        problem.price = price - max(flip_sign(spot - strike, in.kind), T(0.0));
+        const T intrinsic = max(flip_sign(spot - strike, in.kind), T(0.0));
+        problem.price = price - intrinsic;
         // A price rounded to its maximum is half an ulp away from it.
         problem.complement = max(maximum - price, low * T(0x1p-54));
         problem.unit = low;
+        // 0 out of the money, where nothing was subtracted from the price.
+        const T noise = min(max(spot, strike) * T(next_to_intrinsic), intrinsic * T(0x1p100));
         return good & (min(in.spot, in.strike) > T(small)) & (max(in.spot, in.strike) < T(large)) &
                (problem.distance < T(implied_volatility_table::largest_distance)) &
-               (problem.price > max(low * T(1e-280), T(0x1p-1000))) & (price <= maximum);
+               (problem.price > max(noise, max(low * T(1e-280), T(0x1p-1000)))) & (price <= maximum);
     }
 }
 

@@ -72,7 +72,8 @@ TEST_CASE("the price of greeks is the price, bit for bit") {
 TEST_CASE("limits at expiry and at zero volatility") {
     for (const auto& [expiry, vol] : {std::pair{0.0, 0.2}, std::pair{1.0, 0.0}, std::pair{0.0, 0.0}}) {
         const Greeks in = greeks_of({1, 110, 100, expiry, 0.05, 0.02}, vol);
-        CHECK(in[Greek::price] == std::fmax(110 * std::exp(-0.02 * expiry) - 100 * std::exp(-0.05 * expiry), 0.0));
+        CHECK(in[Greek::price] ==
+              std::fmax(110 * std::exp(-0.02 * expiry) - 100 * std::exp(-0.05 * expiry), 0.0));
         CHECK(in[Greek::delta] == std::exp(-0.02 * expiry));
         CHECK(in[Greek::gamma] == 0.0);
         CHECK(in[Greek::vega] == 0.0);
@@ -103,10 +104,11 @@ TEST_CASE("no finite input gives NaN with an ok status") {
                                 CHECK(std::isnan(g[Greek::price]));
                                 continue;
                             }
-                            const bool bad = std::isnan(g[Greek::price] + g[Greek::delta] + g[Greek::vega]) || std::isnan(g[Greek::gamma]) ||
-                                             std::isnan(g[Greek::theta]) || std::isnan(g[Greek::rho]) ||
-                                             std::isnan(g[Greek::vanna]) || std::isnan(g[Greek::volga]) ||
-                                             std::isnan(g[Greek::charm]) || g[Greek::price] < 0.0;
+                            const bool bad = std::isnan(g[Greek::price] + g[Greek::delta] + g[Greek::vega]) ||
+                                             std::isnan(g[Greek::gamma]) || std::isnan(g[Greek::theta]) ||
+                                             std::isnan(g[Greek::rho]) || std::isnan(g[Greek::vanna]) ||
+                                             std::isnan(g[Greek::volga]) || std::isnan(g[Greek::charm]) ||
+                                             g[Greek::price] < 0.0;
                             if (bad) {
                                 CAPTURE(spot);
                                 CAPTURE(strike);
@@ -209,7 +211,8 @@ TEST_CASE("array kernels equal the scalar ones for any stride") {
         const bool good = price(Model::bsm, option, vols[i], expected) == Status::ok;
         CHECK(good == (vols[i] > 0));
         CHECK(same_bits(prices[i], expected));
-        CHECK(greeks(Model::bsm, 2, Units::raw, option, vols[i], g) == (good ? Status::ok : Status::invalid_input));
+        CHECK(greeks(Model::bsm, 2, Units::raw, option, vols[i], g) ==
+              (good ? Status::ok : Status::invalid_input));
         CHECK(same_bits(delta[i], g[Greek::delta]));
         CHECK(implied_volatility(Model::bsm, option, prices[i], not_a_number, vol) ==
               static_cast<Status>(status[i]));

@@ -16,6 +16,8 @@ def column(values: Any, name: str) -> NDArray[Any]:
     categorical = getattr(values, "cat", values)  # the accessor of a Series
     if hasattr(categorical, "codes") and hasattr(categorical, "categories"):
         return _categories(categorical, name)
+    if isinstance(values, np.ndarray) and hasattr(values, "filled"):
+        return _masked(values, name)
     dtype = getattr(values, "dtype", None)
     if dtype is not None and not isinstance(dtype, np.dtype) and hasattr(values, "to_numpy"):
         return _extension_column(values, name)
@@ -31,6 +33,16 @@ def _categories(categorical: Any, name: str) -> NDArray[Any]:
     values = column(categorical.categories, name)
     result: NDArray[Any] = values[codes]
     return result
+
+
+def _masked(values: Any, name: str) -> NDArray[Any]:
+    """Return a masked array with NaN for what is masked; a kind cannot be missing."""
+    masked = np.ma.getmaskarray(values)
+    if not masked.any():
+        return np.asarray(values)
+    if name == "kind":
+        raise ValueError("kind must be 'call', 'put', 'c', 'p', +1 or -1, got a masked value")
+    return np.where(masked, np.nan, np.asarray(values))
 
 
 def _extension_column(values: Any, name: str) -> NDArray[Any]:

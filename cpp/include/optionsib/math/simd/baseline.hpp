@@ -12,6 +12,7 @@ inline namespace baseline {
 
 using Doubles [[gnu::vector_size(16)]] = double;
 using Integers [[gnu::vector_size(16)]] = std::int64_t;
+using Naturals [[gnu::vector_size(16)]] = std::uint64_t;
 
 struct Mask {
     Integers lanes;
@@ -106,12 +107,14 @@ OPTIONSIB_INLINE Reals mantissa(Reals a) {
     return as_doubles((as_integers(a.r) & 0x000fffffffffffff) | 0x3ff0000000000000);
 }
 OPTIONSIB_INLINE Reals match_exponent(Reals a, Reals b, Reals& k) {
-    const Integers rounded = as_integers(a.r) - as_integers(b.r) + (std::int64_t{1} << 51);
+    // Unsigned, since lanes to be redone may hold any bits: there the sums wrap.
+    const auto difference = (Naturals)as_integers(a.r) - (Naturals)as_integers(b.r);
+    const auto rounded = (Integers)(difference + (std::uint64_t{1} << 51));
     const Integers exponents = rounded & static_cast<std::int64_t>(0xfff0000000000000u);
     // k + 2048 is positive; under the bits of 2^52 it is a double.
     const Integers lifted = (((rounded ^ INT64_MIN) >> 52) & 0xfff) | 0x4330000000000000;
     k = Reals(as_doubles(lifted)) - (0x1p52 + 2048.0);
-    return as_doubles(as_integers(b.r) + exponents);
+    return as_doubles((Integers)((Naturals)as_integers(b.r) + (Naturals)exponents));
 }
 // Declared for templates that ask T::width == 8 first.
 Reals sixteenths(const double* table, Reals index);

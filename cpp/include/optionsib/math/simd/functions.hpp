@@ -4,8 +4,9 @@
 // (ulp), tested on every path by tests/math/simd_test.cpp:
 //
 //   exp 1.5 (results that are normal numbers; 0, denormals and infinity come out right)
-//   log, log1p, log_ratio 4 (relative, also near log 1 = 0)
-//   mills_ratio, erfcx 8 for x >= 0     normal_density 4 + x^2 / 2, normal_cdf 10 + x^2
+//   log, log1p, log_ratio 3 (relative, also near log 1 = 0)
+//   mills_ratio, mills_slope, erfcx 12 for x >= 0; mills_pair().difference 30, 100 beyond a = 3
+//   normal_density 4 + x^2 / 2, normal_cdf 10 + x^2
 //
 //   A(x) = (1 - N(x)) / n(x)   Mills ratio, = sqrt(pi/2) erfcx(x / sqrt 2)
 //
@@ -79,7 +80,7 @@ OPTIONSIB_INLINE T log_ratio(T a, T b) {
     return fma(k, 0x1.62e42fefa39efp-1, twice_atanh((a - matched) / (a + matched)));
 }
 
-// Normal x > 0.
+// Normal x in (0, 2^1023).
 template <class T>
 OPTIONSIB_INLINE T log(T x) {
     return log_ratio(x, T(1.0));

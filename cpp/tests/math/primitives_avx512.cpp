@@ -1,0 +1,7 @@
+#include "primitives.hpp"
+
+namespace optionsib::test {
+
+const Primitives primitives_avx512 = {apply<1>, apply<3>, sign_bits, simd::Reals::width, simd::Reals::fused};
+
+}  // namespace optionsib::test
