@@ -5,7 +5,5 @@ cd "$(dirname "$0")/.."
 .venv/bin/ruff check .
 .venv/bin/ruff format --check -q .
 .venv/bin/mypy
-.venv/bin/python -m mypy.stubtest optionsib._native._core optionsib._native._scalar \
-  --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest_allowlist.txt
 .venv/bin/lint-imports --no-logo
 find cpp bindings benchmarks -name '*.[ch]pp' -print0 | xargs -0 .venv/bin/clang-format --dry-run -Werror
