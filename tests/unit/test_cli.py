@@ -210,3 +210,14 @@ def test_rescue_needs_no_model_and_no_vault() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "[]"
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    words = [sys.executable, "-m", "optionsib.cli", "doctor"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    assert "BrokenPipeError" not in errors
+    assert process.returncode == 141
