@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gate bench-gate-selftest sanitize fuzz docs wheel lock clean
+.PHONY: help demo test lint format bench bench-gate bench-gate-selftest soak sanitize fuzz docs wheel lock clean
 
 PYTHON_ENV := .venv/bin/python
 SEED ?= 7
 CALLS ?= 100000
+MESSAGES ?= 100000000
 SPEED ?= max
 WORKERS ?= 2
 
@@ -42,11 +43,15 @@ bench-gate-selftest: ## show that the gate catches 20 % more work
 	@scripts/setup.sh bench
 	@$(PYTHON_ENV) scripts/bench_gate.py --selftest
 
+soak: ## order book: memory stays where it is over MESSAGES=100000000
+	@scripts/setup.sh bench
+	@$(PYTHON_ENV) -c 'import subprocess; from benchmarks.native import build; raise SystemExit(subprocess.call([build() / "book_benchmark", "soak", "$(MESSAGES)"]))'
+
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test
 	@scripts/test.sh $(WORKERS) sanitize
 
-fuzz: ## pricing functions under sanitizers with whatever may go wrong (SEED=, CALLS=)
+fuzz: ## pricing functions and order book under sanitizers with whatever may go wrong (SEED=, CALLS=)
 	@scripts/setup.sh test
 	@scripts/fuzz.sh $(SEED) $(CALLS) $(WORKERS)
 

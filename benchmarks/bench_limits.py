@@ -1,4 +1,9 @@
-"""One limit check of a two-leg order with positions and working orders, against nine checks in plain Python.
+"""Limit checks: single legs checked and reserved by record and by call, and a two-leg order judged.
+
+Single legs: against openpit (validation, rate and size policies on orders made before, in an environment
+of its own), nine checks in plain Python, and a null call.
+
+Two legs: one check of a two-leg order with positions and working orders, against nine checks in plain Python.
 
 The peer makes the same nine checks on the same state (working orders in the worst way, worst loss of order
 and portfolio over all fills) and must give the same verdict; it does not judge whether an order reduces
@@ -8,16 +13,19 @@ risk, which ours does on top. The floor is a native call that does next to nothi
 from __future__ import annotations
 
 import itertools
+import time
+from collections import deque
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
-from benchmarks.harness import Row, compare
+from benchmarks.harness import Row, SelfTimed, compare
+from benchmarks.peer_process import PeerProcess
 from optionsib.book import OrderBook
 from optionsib.common.config import LimitsConfig
 from optionsib.common.types import OPTION_GRID, SECOND_NS, Contract, Order, OrderLeg
-from optionsib.risk.limits import LimitChecker
+from optionsib.risk.limits import ORDER_RECORD, VERDICT_RECORD, LimitChecker
 
 FEE = 650_000
 SPOT = 55.0
@@ -29,15 +37,33 @@ LIMITS = LimitsConfig(
     max_order_vega=10_000.0,
     max_order_notional=Decimal(1_000_000),
     max_order_loss=Decimal(2_000),
+    max_order_price=Decimal(1_000),
+    max_position=1_000_000,
+    max_open_quantity=1_000_000,
+    max_open_orders=1_000_000,
+    max_credit=Decimal(1_000_000_000),
+    max_daily_loss=Decimal(1_000_000_000),
     max_portfolio_delta=250.0,
     max_portfolio_gamma=200.0,
     max_portfolio_vega=20_000.0,
     max_portfolio_notional=Decimal(2_000_000),
     max_portfolio_loss=Decimal(20_000),
+    max_scenario_loss=Decimal(1_000_000_000),
     price_collar=Decimal("0.20"),
     max_orders_per_minute=100,
+    duplicate_window_seconds=0.0,
+    max_order_to_trade=1e12,
+    max_repeated_executions=1_000,
+    repeated_executions_window_seconds=1.0,
+    max_protection_quantity=1_000_000,
+    protection_window_seconds=1.0,
     max_feed_age_seconds=60.0,
     max_change_age_seconds=900.0,
+    **{
+        f"max_{scope}_{what}": 1e12
+        for scope in ("strategy", "underlying", "expiry")
+        for what in ("delta", "gamma", "vega", "notional")
+    },
 )
 CONTRACTS = tuple(
     Contract(
@@ -169,7 +195,183 @@ class PlainChecker:
 
 
 def rows() -> list[Row]:
-    """Measure with none and with three working orders."""
+    """Measure single legs by record and by call, then two legs with none and with three working orders."""
+    with PeerProcess("risk") as risk:
+        return [*single_leg_rows(risk), *two_leg_rows()]
+
+
+ORDERS = 1_000
+SECONDS_APART = 0.001  # one order a millisecond
+WIDE = LIMITS.model_copy(
+    update={
+        **{f"max_portfolio_{what}": 1e12 for what in ("delta", "gamma", "vega")},
+        "max_order_loss": Decimal(10**9),
+        "max_portfolio_loss": Decimal(10**9),
+        "max_portfolio_notional": Decimal(10**12),
+        "max_orders_per_minute": 500_000,
+        "duplicate_window_seconds": 1e-6,
+        "max_feed_age_seconds": 1e9,
+        "max_change_age_seconds": 1e9,
+    }
+)
+
+
+class PlainSingle:
+    """Nine checks of a single leg as one would write them in Python; books what passes."""
+
+    def __init__(self) -> None:
+        self.halted = False
+        self.bid = {n: round(value * 10_000) for n, value in enumerate(BID.tolist())}
+        self.ask = {n: round(value * 10_000) for n, value in enumerate(ASK.tolist())}
+        self.position = dict.fromkeys(range(len(CONTRACTS)), 0)
+        self.open_orders = 0
+        self.cash = 0
+        self.sent: deque[int] = deque()
+
+    def submit(self, time_ns: int, contract: int, side: int, quantity: int, price: int) -> bool:
+        """Check and book one order."""
+        sent = self.sent
+        while sent and sent[0] <= time_ns - 60 * SECOND_NS:
+            sent.popleft()
+        if self.halted or quantity <= 0 or quantity > 10 or price <= 0 or price > 10_000_000:
+            return False
+        if side > 0:
+            if price > self.ask[contract] + 2_000:
+                return False
+        elif price < self.bid[contract] - 2_000:
+            return False
+        if quantity * 100 * SPOT > 1_000_000 or abs(self.position[contract] + side * quantity) > 1_000_000:
+            return False
+        if self.open_orders >= 1_000_000 or len(sent) >= 500_000:
+            return False
+        self.position[contract] += side * quantity
+        self.open_orders += 1
+        sent.append(time_ns)
+        return True
+
+
+def single_leg_rows(risk: PeerProcess) -> list[Row]:
+    """Check and reserve single-leg orders: a batch, one row, one call; losses off and on."""
+    rng = np.random.default_rng(6)
+    records = np.zeros(ORDERS, dtype=ORDER_RECORD)
+    records["time_ns"] = (np.arange(ORDERS) * SECONDS_APART * SECOND_NS).astype(np.int64)
+    records["contract"] = rng.integers(0, len(CONTRACTS), ORDERS)
+    records["side"] = 1
+    records["quantity"] = rng.integers(1, 13, ORDERS)
+    ask = np.round(ASK * 100).astype(np.int64)[records["contract"]]
+    records["price"] = np.maximum((ask + rng.integers(-5, 22, ORDERS)) // 5 * 5, 5) * 100
+
+    def arguments() -> list[tuple[int, ...]]:
+        columns = (records[name].tolist() for name in ("time_ns", "contract", "side", "quantity", "price"))
+        return list(zip(*columns, strict=True))
+
+    def engine(*, losses: bool) -> LimitChecker:
+        moves = (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15)
+        grid = {"scenario_spot_moves": moves, "scenario_volatility_moves": (-0.25, 0.0, 0.25)}
+        limits = WIDE.model_copy(update=grid)
+        made = LimitChecker(limits, CONTRACTS, {c.con_id: FEE for c in CONTRACTS}, judges_losses=losses)
+        size = len(CONTRACTS)
+        ids = [c.con_id for c in CONTRACTS]
+        made.update_market(ids, BID, ASK, DELTA, GAMMA, VEGA, np.zeros(size), np.zeros(size), SPOT, 0.0)
+        made.update_scenarios(ids, np.full(size, SPOT), np.full(size, 0.1), np.full(size, 0.3))
+        return made
+
+    found = []
+    for losses in (False, True):
+        native = engine(losses=losses)
+        verdicts = np.zeros(ORDERS, dtype=VERDICT_RECORD)
+        submit, submit_row = native.order_submitter(), native.row_submitter(records, verdicts)
+
+        open_handles: list[int] = []
+
+        def clear(native: Any = native, keep: list[int] = open_handles) -> None:
+            for handle in keep:
+                native.on_handle_done(handle)
+            keep.clear()
+
+        def batch(
+            native: Any = native, verdicts: Any = verdicts, keep: list[int] = open_handles, clear: Any = clear
+        ) -> tuple[Any, float]:
+            records["time_ns"] += 2 * SECOND_NS
+            start = time.perf_counter()
+            native.submit_batch(records, verdicts)
+            seconds = time.perf_counter() - start
+            accepts = verdicts["accepts"].astype(bool)
+            keep.extend(verdicts["handle"][accepts].tolist())
+            clear()
+            return accepts, seconds
+
+        def rowwise(
+            row: Any = submit_row,
+            verdicts: Any = verdicts,
+            keep: list[int] = open_handles,
+            clear: Any = clear,
+        ) -> tuple[Any, float]:
+            records["time_ns"] += 2 * SECOND_NS
+            start = time.perf_counter()
+            for n in range(ORDERS):
+                row(n)
+            seconds = time.perf_counter() - start
+            accepts = verdicts["accepts"].astype(bool)
+            keep.extend(verdicts["handle"][accepts].tolist())
+            clear()
+            return accepts, seconds
+
+        def calls(
+            submit: Any = submit, keep: list[int] = open_handles, clear: Any = clear
+        ) -> tuple[Any, float]:
+            records["time_ns"] += 2 * SECOND_NS
+            orders = arguments()
+            start = time.perf_counter()
+            answers = [submit(*order) for order in orders]
+            seconds = time.perf_counter() - start
+            keep.extend(handle for handle in answers if handle > 0)
+            clear()
+            return np.array(answers) > 0, seconds
+
+        def plain() -> tuple[Any, float]:
+            checker, orders = PlainSingle(), arguments()
+            start = time.perf_counter()
+            answers = [checker.submit(*order) for order in orders]
+            return np.array(answers), time.perf_counter() - start
+
+        def null() -> None:
+            nothing = len
+            for _ in range(ORDERS):
+                nothing(())
+
+        def same(answers: dict[str, Any]) -> None:
+            ours = answers["ours"]
+            assert 0.2 * ORDERS < ours.sum() < 0.9 * ORDERS, "too few pass or are refused"
+            assert np.array_equal(ours, answers["plain Python, 9 checks"]), (
+                "verdicts differ from plain Python"
+            )
+            if "openpit 0.10, 3 policies" in answers:
+                allowed = answers["openpit 0.10, 3 policies"]["allowed"].astype(bool)
+                assert np.array_equal(allowed, records["quantity"] <= 10), "openpit judged otherwise"
+
+        peers: dict[str, Any] = {"plain Python, 9 checks": SelfTimed(plain), "floor: null call": null}
+        columns = {name: records[name].astype(np.float64) for name in ("contract", "quantity", "price")}
+        skipped = {"openpit 0.10, 3 policies": risk.missing} if risk.missing else {}
+        what = "all 50 checks" if losses else "47 checks, no losses"
+        for name, ours in (
+            ("batch of 1,000", batch),
+            ("one row number", rowwise),
+            ("one call of 5 ints", calls),
+        ):
+            if not risk.missing:  # anew: a contender gives its answers once
+                peers["openpit 0.10, 3 policies"] = risk.contender("check", "risk", columns)
+            found.append(
+                compare(
+                    f"check + reserve, {what}: {name}", SelfTimed(ours), peers, same, items=ORDERS, rounds=9,
+                    skipped=skipped,
+                )
+            )  # fmt: skip
+    return found
+
+
+def two_leg_rows() -> list[Row]:
+    """Measure two-leg orders with none and with three working orders."""
     found = []
     rng = np.random.default_rng(4)
     for count in (0, 3):

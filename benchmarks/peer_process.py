@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from benchmarks.harness import SelfTimed
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"peers": "bench-peers", "vollib": "bench-venv", "voltic": "bench-voltic"}
+FOLDERS = {
+    "peers": "bench-peers",
+    "vollib": "bench-venv",
+    "voltic": "bench-voltic",
+    "books": "bench-books",
+    "risk": "bench-risk",
+}
 
 
 class PeerProcess:

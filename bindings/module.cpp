@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
     optionsib::bindings::register_simd(module);
     optionsib::bindings::register_pricing(module);
     optionsib::bindings::register_book(module);
+    optionsib::bindings::register_itch(module);
     optionsib::bindings::register_payoff(module);
     optionsib::bindings::register_limits(module);
 }

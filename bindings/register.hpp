@@ -7,6 +7,7 @@ namespace optionsib::bindings {
 void register_simd(pybind11::module_& module);
 void register_pricing(pybind11::module_& module);
 void register_book(pybind11::module_& module);
+void register_itch(pybind11::module_& module);
 void register_payoff(pybind11::module_& module);
 void register_limits(pybind11::module_& module);
 

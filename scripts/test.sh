@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Style, C++ tests (plain, sanitized, on emulated processors), Python tests, speed.
 # usage: scripts/test.sh [workers [part...]]
-# Parts: lint, cpp, emulate, sanitize, python, gate; all of them when none is named.
+# Parts: lint, cpp, emulate, sanitize, threads, python, gate; all of them when none is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${1:-2}
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(lint cpp emulate sanitize python gate)
+[ ${#parts[@]} -gt 0 ] || parts=(lint cpp emulate sanitize threads python gate)
 
 build_tests() { # build_tests BUILD_FOLDER CMAKE_ARGUMENT...
   local folder=$1 log
@@ -47,6 +47,14 @@ emulated_tests() {
   qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/cpp/core_tests "$but"
 }
 
+# What several threads may call at once, under ThreadSanitizer: a few files, so not a build of everything.
+thread_tests() {
+  mkdir -p build/threads
+  g++ -std=c++20 -O1 -g -fsanitize=thread -Icpp/include cpp/src/risk/*.cpp cpp/tests/risk/*.cpp cpp/tests/main.cpp \
+    -pthread -o build/threads/risk_tests
+  build/threads/risk_tests
+}
+
 for part in "${parts[@]}"; do
   echo
   echo "== $part"
@@ -55,9 +63,10 @@ for part in "${parts[@]}"; do
   cpp) cpp_tests build/cpp ;;
   emulate) emulated_tests ;;
   sanitize) cpp_tests build/sanitize -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo ;;
+  threads) thread_tests ;;
   python) .venv/bin/python -m pytest -q -n "$workers" --dist loadfile ;;
   # Instruction counts repeat; times do not on a machine that others use, so here they are only reported.
   gate) .venv/bin/python scripts/bench_gate.py --times report ;;
-  *) echo "test: unknown part '$part' (lint, cpp, emulate, sanitize, python or gate)" >&2; exit 2 ;;
+  *) echo "test: unknown part '$part' (lint, cpp, emulate, sanitize, threads, python or gate)" >&2; exit 2 ;;
   esac
 done

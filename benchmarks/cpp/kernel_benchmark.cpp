@@ -1,4 +1,5 @@
-// Times the pricing kernels from C++ on 4096 options that stay in cache, beside the floors.
+// Times the pricing kernels from C++ on 4096 options that stay in cache, and the order book, matching and the
+// limit checks on as many messages, beside the floors.
 //
 //   kernel_benchmark paths                  the SIMD paths this machine can run, as JSON
 //   kernel_benchmark limits [ROUNDS]        nanoseconds per option of every kernel and floor, as JSON
@@ -24,7 +25,10 @@
 #include <string_view>
 #include <vector>
 
+#include "book_blocks.hpp"
 #include "floors.hpp"
+#include "limit_blocks.hpp"
+#include "matching_blocks.hpp"
 #include "optionsib/pricing/european.hpp"
 #include "optionsib/simd.hpp"
 
@@ -144,6 +148,9 @@ Options hard_grid() {
 
 struct Bench {
     Options mixed = random_options(), book = listed_book(), hard = hard_grid();
+    benchmarks::BookBlocks one_book{1'000, 1}, many_books{12'800, 64};
+    benchmarks::MatchingBlocks matching;
+    benchmarks::LimitBlocks limits{false}, limits_and_losses{true};
     Column result = Column(option_count), last_volatility;
     std::array<Column, pricing::greek_count> greeks;
     std::array<Column, 6> floor_results;
@@ -204,6 +211,16 @@ std::vector<Kernel> kernels(Bench& bench) {
          floor_book},
         {"implied volatility, book, warm",
          [&bench](std::size_t n) { bench.implied(n, bench.book, in(bench.last_volatility)); }, floor_book},
+        {"book, 1 k live orders", [&bench](std::size_t n) { bench.one_book.run(n); },
+         [&bench] { bench.one_book.floor(); }},
+        {"book, 64 books of 200", [&bench](std::size_t n) { bench.many_books.run(n); },
+         [&bench] { bench.many_books.floor(); }},
+        {"matching", [&bench](std::size_t n) { bench.matching.run(n); },
+         [&bench] { bench.matching.floor(); }},
+        {"limit check, 47 checks", [&bench](std::size_t n) { bench.limits.run(n); },
+         [&bench] { bench.limits.floor(); }},
+        {"limit check, all 50 checks", [&bench](std::size_t n) { bench.limits_and_losses.run(n); },
+         [&bench] { bench.limits_and_losses.floor(); }},
         {"implied volatility, hard", [&bench](std::size_t n) { bench.implied(n, bench.hard, {}); },
          floor_hard},
     };

@@ -108,6 +108,26 @@ double independent_sqrt(std::size_t count) noexcept {
     return sum;
 }
 
+std::size_t dependent_load(const Line* lines, std::size_t count, std::size_t at) noexcept {
+    for (std::size_t i = 0; i < count; ++i) at = lines[at].next;
+    return at;
+}
+
+std::size_t branch(const unsigned char* bits, std::size_t count) noexcept {
+    std::size_t sum = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        // The barriers keep the compiler from choosing without a branch.
+        if (bits[i] & 1) {
+            asm volatile("" : "+r"(sum));
+            sum += 3;
+        } else {
+            asm volatile("" : "+r"(sum));
+            sum ^= 5;
+        }
+    }
+    return sum;
+}
+
 void stream(std::size_t size, const double* const* columns, double* result) noexcept {
     const double *a = columns[0], *b = columns[1], *c = columns[2], *d = columns[3], *e = columns[4],
                  *f = columns[5], *g = columns[6];

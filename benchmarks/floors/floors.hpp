@@ -28,6 +28,16 @@ void implied_volatility(std::size_t size, const Columns& options, double* result
 [[nodiscard]] double independent_divide(std::size_t count) noexcept;      // eight chains: throughput
 [[nodiscard]] double independent_sqrt(std::size_t count) noexcept;
 
+// Follow `next`, each load at an address that the one before gave: one cache miss a step where the entries
+// (64 bytes each) fill more than the cache. Returns where it ended.
+struct alignas(64) Line {
+    std::size_t next;
+};
+[[nodiscard]] std::size_t dependent_load(const Line* lines, std::size_t count, std::size_t at) noexcept;
+
+// One branch an element on its lowest bit; with random bytes every second one is missed.
+[[nodiscard]] std::size_t branch(const unsigned char* bits, std::size_t count) noexcept;
+
 // Read seven columns, write one: the memory traffic of a price.
 void stream(std::size_t size, const double* const* columns, double* result) noexcept;
 

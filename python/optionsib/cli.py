@@ -93,6 +93,9 @@ def build_parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="do not ask the daemon: connect to the broker as client gateway.rescue_client_id",
             )
+    _add_limits(
+        add("limits", limits, "Show or change the limits of the running daemon; a change takes two people.")
+    )
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
     _add_config(doctor_command)
     audit = add("audit", lambda options: 2, "Audit a journal.")
@@ -106,6 +109,19 @@ def build_parser() -> argparse.ArgumentParser:
     report_command.add_argument("--out", type=Path, help="file to write (default: report.html in the folder)")
     _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
     return parser
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("verb", choices=("show", "propose", "approve"))
+    command.add_argument(
+        "words", nargs="*", help="propose: NAME=VALUE ... (no value: not set); approve: VERSION"
+    )
+    command.add_argument("--reason", default="", help="propose: why; written in the journal")
+    command.add_argument("--operator", default="", help="who asks (default: the user of this machine)")
+    command.add_argument(
+        "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
+    )
 
 
 def _positive(word: str) -> float:
@@ -312,6 +328,20 @@ def train(options: argparse.Namespace) -> int:
         print(f"baseline {name}: AUC {metrics.auc:.4f}, log loss {metrics.log_loss:.4f}")
     print(f"proof of skill: {card.proof}")
     return 0
+
+
+def limits(options: argparse.Namespace) -> int:
+    """Show or change the running daemon's limits."""
+    from optionsib.launchers.operate import change_limits
+
+    return change_limits(
+        _config(options),
+        options.verb,
+        options.words,
+        reason=options.reason,
+        operator=options.operator,
+        timeout=options.timeout,
+    )
 
 
 def operate(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,7 +131,13 @@ UNLIMITED = LimitsConfig(
     max_order_notional=Decimal(10**12), max_order_loss=Decimal(10**9), max_portfolio_delta=1e9,
     max_portfolio_gamma=1e9, max_portfolio_vega=1e9, max_portfolio_notional=Decimal(10**12),
     max_portfolio_loss=Decimal(10**9), price_collar=Decimal(1000), max_orders_per_minute=100,
-    max_feed_age_seconds=60, max_change_age_seconds=60,
+    max_feed_age_seconds=60, max_change_age_seconds=60, max_order_price=Decimal(10**6), max_position=10**6,
+    max_open_quantity=10**6, max_open_orders=1000, max_credit=Decimal(10**9), max_daily_loss=Decimal(10**9),
+    duplicate_window_seconds=0, max_order_to_trade=1e9, max_repeated_executions=10**5,
+    repeated_executions_window_seconds=1, max_protection_quantity=10**9, protection_window_seconds=1,
+    max_scenario_loss=Decimal(10**9),
+    **{f"max_{scope}_{what}": 10**12 for scope in ("strategy", "underlying", "expiry")
+       for what in ("delta", "gamma", "vega", "notional")},
 )  # fmt: skip
 
 
@@ -265,3 +272,55 @@ def test_the_bound_is_never_below_the_truth(positions: dict[int, int], drawn: li
             state = state.after(order, int(rng.integers(2)))
         tail, loss, _ = state.loss(group)
         assert bound is None or (tail == 0 and loss <= bound)
+
+
+@settings(max_examples=200, deadline=None)
+@given(POSITIONS, WORKING, orders("x"), st.sampled_from([-1, 0, 1, 700_000, -700_000]))
+def test_the_limit_on_the_portfolio_loss_bites_exactly(
+    positions: dict[int, int], working: list[Order], candidate: Order, distance: int
+) -> None:
+    """The quick sums are a bound; what they cannot tell is looked at exactly, so the verdict is exact."""
+    group = stock_group(positions, [*working, candidate])
+    losses = [s.loss(group) for s in all_fills(State(positions, 0), [*working, candidate])]
+    unbounded = any(tail > 0 for tail, _, _ in losses)
+    worst = max(loss for _, loss, _ in losses)
+    limit = max(0, worst + distance)
+    limits = UNLIMITED.model_copy(update={"max_portfolio_loss": Decimal(limit) / 1_000_000})
+    verdict = checker_with(limits, positions, working).check("c", candidate, 0)
+    if verdict.reduces_risk or verdict.check not in ("", "portfolio_loss"):
+        return
+    assert (verdict.check == "portfolio_loss") is (unbounded or worst > limit)
+
+
+@settings(max_examples=100, deadline=None)
+@given(POSITIONS, WORKING, orders("x"), st.integers(0, 2**32))
+def test_scenario_loss_equals_brute_force(
+    positions: dict[int, int], working: list[Order], candidate: Order, seed: int
+) -> None:
+    """Per cell the worst set of fills; the worst cell counts."""
+    moves = {"scenario_spot_moves": (-0.1, 0.0, 0.1), "scenario_volatility_moves": (0.0, 0.3)}
+    limits = UNLIMITED.model_copy(update={**moves, "max_scenario_loss": Decimal(0)})
+    checker = checker_with(limits, positions, working)
+    rng = np.random.default_rng(seed)
+    gains = rng.integers(-500, 500, (len(CONTRACTS), 6)).astype(np.float64)
+    ids = np.array([c.con_id for c in CONTRACTS], dtype=np.int64)
+    checker._native.update_scenarios(ids, gains)
+    row = dict(zip(ids.tolist(), gains.tolist(), strict=True))
+
+    def loss(filled: list[Order]) -> float:
+        cells = np.zeros(6)
+        for con_id, quantity in positions.items():
+            cells += quantity * np.array(row[con_id])
+        for order in filled:
+            for leg in order.legs:
+                cells += leg.ratio * order.quantity * np.array(row[leg.con_id])
+        return max(0.0, -cells.min())
+
+    def worst(orders: list[Order]) -> float:
+        subsets = itertools.product((False, True), repeat=len(orders))
+        return max(loss([o for o, filled in zip(orders, s, strict=True) if filled]) for s in subsets)
+
+    assert checker.exposure().scenario_loss == worst(working) * 1_000_000
+    verdict = checker.check("c", candidate, 0)
+    if verdict.check == "scenario_loss" and not verdict.reduces_risk:
+        assert verdict.value == pytest.approx(worst([*working, candidate]))

@@ -45,6 +45,8 @@ def leaf(kind: object) -> object:
     arguments = typing.get_args(kind)
     if typing.get_origin(kind) is typing.Literal:
         return arguments[-1]
+    if typing.get_origin(kind) is dict:
+        return {leaf(arguments[0]): leaf(arguments[1])}
     if typing.get_origin(kind) is tuple:
         return tuple(leaf(argument) for argument in arguments if argument is not Ellipsis)
     if arguments:

@@ -1,5 +1,6 @@
 #include "optionsib/book/order_index.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
@@ -7,28 +8,22 @@ namespace optionsib::book {
 
 namespace {
 
-constexpr std::size_t kSlotsPerOrder = 4;
-constexpr std::size_t kMinimumSlots = 64;
+constexpr std::size_t kMinimumEntries = 64;
+constexpr std::size_t kMinimumCells = 16;
+constexpr std::size_t kCellsPerExpectedOrder = 4;
+constexpr std::size_t kMostCellsPerOrder = 16;
+constexpr std::size_t kLeastShareInTable = 64;
 
 }  // namespace
 
-OrderIndex::OrderIndex(std::size_t expected_orders) {
-    std::size_t slots = std::bit_ceil(expected_orders * kSlotsPerOrder);
-    if (slots < kMinimumSlots) slots = kMinimumSlots;
-    entries_.resize(slots);
-    mask_ = slots - 1;
-    shift_ = 64U - static_cast<unsigned>(std::countr_zero(slots));
-}
-
-void OrderIndex::insert(OrderId id, std::uint32_t slot) {
-    if ((size_ + 1) * kSlotsPerOrder > entries_.size()) grow();
+void HashIndex::insert(OrderId id, std::uint32_t slot) {
     std::size_t i = home(id);
     while (entries_[i].slot != kNone) i = (i + 1) & mask_;
     entries_[i] = Entry{id, slot};
     ++size_;
 }
 
-void OrderIndex::erase(OrderId id) {
+void HashIndex::erase(OrderId id) {
     std::size_t hole = home(id);
     while (entries_[hole].id != id || entries_[hole].slot == kNone) hole = (hole + 1) & mask_;
     for (std::size_t i = (hole + 1) & mask_; entries_[i].slot != kNone; i = (i + 1) & mask_) {
@@ -44,12 +39,49 @@ void OrderIndex::erase(OrderId id) {
     --size_;
 }
 
-void OrderIndex::grow() {
-    OrderIndex larger(entries_.size() / kSlotsPerOrder * 2);
-    for (const Entry& entry : entries_) {
-        if (entry.slot != kNone) larger.insert(entry.id, entry.slot);
-    }
+void HashIndex::grow() {
+    HashIndex larger;
+    larger.entries_.resize(std::max(kMinimumEntries, 2 * entries_.size()));
+    larger.mask_ = larger.entries_.size() - 1;
+    larger.shift_ = 64U - static_cast<unsigned>(std::countr_zero(larger.entries_.size()));
+    for_each([&larger](OrderId id, std::uint32_t slot) { larger.insert(id, slot); });
     *this = std::move(larger);
+}
+
+OrderIndex::OrderIndex(std::size_t expected_orders)
+    : ring_(std::max(kMinimumCells, std::bit_ceil(expected_orders * kCellsPerExpectedOrder)), kNone),
+      mask_(ring_.size() - 1) {}
+
+void OrderIndex::make_room(OrderId id, const OrderPool& orders) {
+    const auto is_tight = [this] {
+        const std::size_t orders_after = size_ + 1;
+        return ring_.size() < kCellsPerExpectedOrder * orders_after ||
+               (table_.size() * kLeastShareInTable >= orders_after &&
+                ring_.size() < kMostCellsPerOrder * orders_after);
+    };
+    while (is_tight()) {
+        std::vector<std::uint32_t> ring(2 * ring_.size(), kNone);
+        const std::size_t mask = ring.size() - 1;
+        HashIndex table;
+        const auto place = [&](OrderId other, std::uint32_t slot) {
+            std::uint32_t& home = ring[static_cast<std::size_t>(other) & mask];
+            if (home == kNone) {
+                home = slot;
+            } else {
+                table.reserve_one();
+                table.insert(other, slot);
+            }
+        };
+        for (const std::uint32_t slot : ring_) {
+            if (slot != kNone) place(orders[slot].id, slot);
+        }
+        table_.for_each(place);
+        ring_ = std::move(ring);
+        mask_ = mask;
+        table_ = std::move(table);
+        if (ring_[cell(id)] == kNone) return;
+    }
+    table_.reserve_one();
 }
 
 }  // namespace optionsib::book

@@ -36,9 +36,8 @@ std::size_t WorstLoss::group_of(std::uint32_t contract) const {
 
 void WorstLoss::involve(std::uint32_t contract) {
     const ContractTerms& terms = contracts_[contract];
-    for (const Involved& known : involved_) {
-        if (known.contract == contract) return;
-    }
+    if (places_[contract] != kNowhere) return;
+    places_[contract] = static_cast<std::uint32_t>(involved_.size());
     const std::size_t group = group_of(contract);
     if (group == group_count_) {
         if (groups_.size() == group_count_) groups_.emplace_back();
@@ -80,6 +79,7 @@ void WorstLoss::lay_out(std::span<const Holding> holdings, std::span<const Order
     stock_expiry_ = options_seen && one_expiry ? expiry : kStockAlone;
 
     group_count_ = 0;
+    for (const Involved& known : involved_) places_[known.contract] = kNowhere;
     involved_.clear();
     for_each_contract([&](std::uint32_t contract) { involve(contract); });
 
@@ -96,8 +96,7 @@ void WorstLoss::lay_out(std::span<const Holding> holdings, std::span<const Order
 
 void WorstLoss::add_contract(std::uint32_t contract, Int128 quantity, Int128* profile) const {
     const ContractTerms& terms = contracts_[contract];
-    std::size_t at = 0;
-    while (involved_[at].contract != contract) ++at;
+    const std::size_t at = places_[contract];
     profile[holdings_offset_ + at] += quantity;
 
     const Group& group = groups_[involved_[at].group];
@@ -187,17 +186,110 @@ Loss WorstLoss::component_worst(std::span<const OrderTerms> orders, std::size_t 
     for (std::size_t i = 0; i < orders.size(); ++i) {
         if (groups_[group_of(orders[i].legs.front().contract)].component == component) members_.push_back(i);
     }
-    if (members_.size() >= 63 || (std::size_t{1} << members_.size()) > kMaxCombinations) {
-        return component_bound(orders, component);
-    }
-    // Each order filled completely or not at all.
-    steps_.assign(members_.size(), 1);
-    digits_.assign(members_.size(), 0);
     moves_.assign(members_.size() * size_, 0);
     for (std::size_t i = 0; i < members_.size(); ++i) {
         const OrderTerms& order = orders[members_[i]];
         add_order(order, order.quantity, moves_.data() + i * size_);
     }
+    const std::size_t points = lay_out_points(component);
+    const std::size_t sets = members_.size() < 13 ? std::size_t{1} << members_.size() : SIZE_MAX;
+    static_assert(kMaxCombinations == std::size_t{1} << 12);
+    if (points == SIZE_MAX && sets == SIZE_MAX) return component_bound(orders, component);
+    return points <= sets ? component_points(component) : component_sets(component);
+}
+
+std::size_t WorstLoss::lay_out_points(std::size_t component) {
+    joined_.clear();
+    open_.clear();
+    signs_.assign(involved_.size(), 1);
+    std::size_t points = 1;
+    for (std::size_t g = 0; g < group_count_; ++g) {
+        if (groups_[g].component != component) continue;
+        joined_.push_back(g);
+        points *= groups_[g].kinks.size();
+        if (points > kMaxPoints) return SIZE_MAX;
+    }
+    for (std::size_t i = 0; i < involved_.size(); ++i) {
+        if (groups_[involved_[i].group].component != component) continue;
+        Int128 lowest = base_[holdings_offset_ + i], highest = lowest;
+        for (std::size_t m = 0; m < members_.size(); ++m) {
+            const Int128 move = moves_[m * size_ + holdings_offset_ + i];
+            (move < 0 ? lowest : highest) += move;
+        }
+        if (highest <= 0) signs_[i] = -1;
+        if (lowest >= 0 || highest <= 0) continue;
+        open_.push_back(i);
+        points *= 2;
+        if (points > kMaxPoints) return SIZE_MAX;
+    }
+    return points;
+}
+
+Loss WorstLoss::component_points(std::size_t component) {
+    Loss worst;
+    for (const std::size_t g : joined_) {
+        const std::size_t tail = groups_[g].offset + groups_[g].kinks.size();
+        Int128 slope = base_[tail];
+        for (std::size_t m = 0; m < members_.size(); ++m)
+            slope += std::min<Int128>(moves_[m * size_ + tail], 0);
+        worst.tail += std::max<Int128>(-slope, 0);
+    }
+    if (worst.tail > 0) return worst;
+
+    const auto fees = [&](const Int128* profile) {
+        Int128 sum = 0;
+        for (std::size_t i = 0; i < involved_.size(); ++i) {
+            if (groups_[involved_[i].group].component != component) continue;
+            sum += signs_[i] * profile[holdings_offset_ + i] * contracts_[involved_[i].contract].fee;
+        }
+        return sum;
+    };
+    // One digit a joined group (its kink), then one an open contract (its sign).
+    digits_.assign(joined_.size() + open_.size(), 0);
+    other_.assign(members_.size(), 0);  // what each order loses by cash and fees
+    bool first = true;
+    Int128 base_fees = 0;
+    for (bool more = true, turned = true; more;) {
+        if (turned) {
+            for (std::size_t i = 0; i < open_.size(); ++i) {
+                signs_[open_[i]] = digits_[joined_.size() + i] == 0 ? 1 : -1;
+            }
+            base_fees = fees(base_.data());
+            for (std::size_t m = 0; m < members_.size(); ++m) {
+                const Int128* move = moves_.data() + m * size_;
+                other_[m] = fees(move) - move[cash_offset_];
+            }
+        }
+        const auto payoff = [&](const Int128* profile) {
+            Int128 sum = 0;
+            for (std::size_t j = 0; j < joined_.size(); ++j) {
+                sum += profile[groups_[joined_[j]].offset + static_cast<std::size_t>(digits_[j])];
+            }
+            return sum;
+        };
+        Int128 loss = base_fees - base_[cash_offset_] - payoff(base_.data());
+        for (std::size_t m = 0; m < members_.size(); ++m) {
+            loss += std::max<Int128>(other_[m] - payoff(moves_.data() + m * size_), 0);
+        }
+        worst.value = first ? loss : std::max(worst.value, loss);
+        first = false;
+
+        more = turned = false;
+        for (std::size_t d = 0; d < digits_.size() && !more; ++d) {
+            const bool is_spot = d < joined_.size();
+            const auto last = is_spot ? static_cast<std::int64_t>(groups_[joined_[d]].kinks.size()) - 1 : 1;
+            more = digits_[d] < last;
+            digits_[d] = more ? digits_[d] + 1 : 0;
+            turned = turned || !is_spot;
+        }
+    }
+    return worst;
+}
+
+Loss WorstLoss::component_sets(std::size_t component) {
+    // Each order filled completely or not at all.
+    steps_.assign(members_.size(), 1);
+    digits_.assign(members_.size(), 0);
     current_ = base_;
     Loss worst = evaluate(current_.data(), component);
     while (advance()) {

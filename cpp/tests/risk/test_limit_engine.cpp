@@ -26,7 +26,15 @@ Limits generous() {
     Limits limits;
     limits.order_quantity = 10;
     limits.order_delta = limits.order_gamma = limits.order_vega = limits.order_notional = 1e6;
-    limits.portfolio_delta = limits.portfolio_gamma = limits.portfolio_vega = limits.portfolio_notional = 1e7;
+    limits.portfolio = limits.strategy = limits.underlying = limits.expiry = {1e7, 1e7, 1e7, 1e7};
+    limits.scenario_loss = limits.daily_loss = limits.credit = 20'000'000'000;
+    limits.position = limits.open_quantity = limits.open_orders = 100;
+    limits.order_price = 10'000'000;
+    limits.duplicate_window = 0.0;
+    limits.order_to_trade = 1e6;
+    limits.repeated_executions = 100;
+    limits.protection_quantity = 100;
+    limits.repeated_window = limits.protection_window = 1.0;
     limits.order_loss = 10'000'000'000;
     limits.portfolio_loss = 20'000'000'000;
     limits.price_collar = 1'000;
@@ -64,7 +72,7 @@ TEST_CASE("a vertical: accepted, worked, filled, closed under a halt") {
     CHECK(engine.position(kCall55) == -1);
     CHECK(engine.exposure().worst_loss == verdict.max_loss);
 
-    engine.set_halted(true);
+    engine.set_state(State::halted);
     CHECK(engine.check(order, 0).check == Check::kill_switch);
     const std::vector<Leg> close{{kCall50, -1}, {kCall55, 1}};
     const Verdict closing = engine.check({close, 1, -34'000}, 0);
@@ -82,7 +90,7 @@ TEST_CASE("trades that offset each other can each be closed, within the portfoli
     CHECK(engine.fill(engine.add_working({bought, 1, 35'000, 1}, 0), 1, std::nullopt) == Booking::ok);
     CHECK(engine.fill(engine.add_working({sold, 1, -34'000, 2}, 0), 1, std::nullopt) == Booking::ok);
 
-    engine.set_halted(true);
+    engine.set_state(State::halted);
     CHECK(engine.check({sold, 1, -33'000, 1}, 0).reduces_risk);
     CHECK(engine.check({bought, 1, 36'000, 2}, 0).reduces_risk);
     // The same orders without a trade to close, for more than the trade holds, or at a price that costs
@@ -138,10 +146,14 @@ TEST_CASE("the rate window moves") {
     tell_market(engine);
     const std::vector<Leg> legs{{kCall55, 1}};
     const OrderTerms order{legs, 1, 21'000};
-    for (std::int64_t second = 0; second < 3; ++second) engine.add_working(order, second * 1'000'000'000);
+    OrderHandle first = kNoOrder;
+    for (std::int64_t second = 0; second < 3; ++second) {
+        const OrderHandle handle = engine.add_working(order, second * 1'000'000'000);
+        if (second == 0) first = handle;
+    }
     CHECK(engine.check(order, 59'000'000'000).check == Check::order_rate);
     CHECK(engine.check(order, 60'000'000'000).accepts);
-    CHECK(engine.check(order, 59'000'000'000, OrderHandle{0}).accepts);  // a reprice is no new order
+    CHECK(engine.check(order, 59'000'000'000, first).accepts);  // a reprice is no new order
 }
 
 }  // namespace optionsib::risk

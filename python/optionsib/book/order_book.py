@@ -1,4 +1,4 @@
-"""``OrderBook``: the L3 book, every order in its queue."""
+"""``OrderBook``: one L3 book, every order in its queue, or level totals where the feed tells no orders."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ from numpy.typing import NDArray
 
 from optionsib._native import _core
 from optionsib.book.reads import BookReads
-from optionsib.book.types import checked_records
+from optionsib.book.types import TOP_DTYPE, BatchCounts, check_output, checked_records
+
+STATUS_DTYPE = np.dtype(np.int8)
 
 
 class OrderBook(BookReads, _core.OrderBook):
-    """Every order of one instrument by price and time, as a feed reports it; nothing is matched.
+    """The book of one instrument by price and time, as a feed reports it; nothing is matched.
 
-    ``expected_orders`` sizes the pools: up to that many live orders no message allocates.
+    Memory grows with what the book holds; ``expected_orders`` takes it at once for that many live orders.
+    After warm-up no message allocates. ``memory`` tells the bytes held.
 
-    The messages are native, take positional arguments and answer a ``BookStatus``; on anything but
-    ``OK`` the book is unchanged:
+    The messages are native, take positional ints and answer a ``BookStatus``: below zero the message is
+    refused and nothing has changed, above zero it is applied and the book stands crossed or locked.
 
     - ``add(order_id, side, price, quantity, owner=0)``: ``side`` +1 bid, -1 ask; joins the back;
     - ``reduce(order_id, quantity)``: takes ``quantity`` off, keeps the place;
     - ``cancel(order_id)``;
     - ``replace(order_id, new_order_id, price, quantity)``: same side and owner, joins the back;
-    - ``execute(order_id, quantity)``: ``quantity`` was traded.
+    - ``execute(order_id, quantity)``: ``quantity`` was traded;
+    - ``set_level(side, price, quantity, order_count=0)``: the total of a level, 0 takes it away;
+    - ``clear(sequence=0)``: empties the book;
+    - ``apply(action, order_id, side=0, price=0, quantity=0, new_order_id=0, owner=0, sequence=0)``: any of
+      these as a record would say it.
 
-    ``quantity_ahead(order_id)`` is the queue position (None if unknown), ``len(book)`` the number of
-    orders.
+    Numbered messages must come in steps of one: a later one is refused as ``GAP`` until the missing ones
+    came, a numbered clear came, or ``resume(sequence)`` said what is expected next (``next_sequence``).
+
+    ``quantity_ahead(order_id)`` and ``orders_ahead(order_id)`` are the queue position (None if unknown; they
+    walk the queue), ``len(book)`` the number of orders.
 
     Examples
     --------
@@ -37,17 +47,37 @@ class OrderBook(BookReads, _core.OrderBook):
     Level(price=100, quantity=5, order_count=1)
     """
 
-    def apply_batch(self, records: NDArray[np.void]) -> NDArray[np.uint8]:
-        """Apply messages in order; return the status of each.
+    def apply_batch(
+        self,
+        records: NDArray[np.void],
+        *,
+        status: NDArray[np.int8] | None = None,
+        top: NDArray[np.void] | None = None,
+    ) -> BatchCounts:
+        """Apply messages in order.
 
         Parameters
         ----------
         records
-            One-dimensional array of ``RECORD_DTYPE``. The GIL is released meanwhile.
+            One-dimensional array of ``RECORD_DTYPE``, read in place; ``contract`` is not read. Without the
+            GIL: it must not be changed meanwhile.
+        status
+            int8 array of the same length; gets the ``BookStatus`` of each message.
+        top
+            Array of ``TOP_DTYPE`` of the same length; gets the best prices and quantities after each message.
+
+        Returns
+        -------
+        BatchCounts
+            How many were applied, refused, and left the book crossed or locked.
 
         Raises
         ------
         ValueError
-            If shape or dtype differ; the book is unchanged.
+            If a shape or dtype differs, or an output cannot be written; the book is unchanged.
+        RuntimeError
+            If another thread's batch is at work on this book.
         """
-        return self._apply_batch(checked_records(records))
+        check_output("status", status, STATUS_DTYPE, len(records))
+        check_output("top", top, TOP_DTYPE, len(records))
+        return BatchCounts(*self._apply_batch(checked_records(records), status, top))

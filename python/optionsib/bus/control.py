@@ -27,7 +27,9 @@ from optionsib.common.errors import BusError, OptionsIBError
 from optionsib.common.logging import get_logger
 from optionsib.common.types import Json
 
-Command = Literal["status", "halt", "resume", "cancel-all", "flatten", "stop"]
+Command = Literal[
+    "status", "halt", "resume", "cancel-all", "flatten", "stop", "limits", "propose-limits", "approve-limits"
+]
 Handler = Callable[..., Json | Awaitable[Json]]
 
 
@@ -182,7 +184,8 @@ class ControlClient:
         Parameters
         ----------
         command
-            ``status``, ``halt``, ``resume``, ``cancel-all``, ``flatten`` or ``stop``.
+            ``status``, ``halt``, ``resume``, ``cancel-all``, ``flatten``, ``stop``, ``limits``,
+            ``propose-limits`` or ``approve-limits``.
         timeout
             Real seconds to wait for the answer.
         **arguments

@@ -94,30 +94,75 @@ class RatesConfig(Section):
 class LimitsConfig(Section):
     """Risk limits. A limit that is not set refuses every order that would need it.
 
-    Delta in shares, gamma in shares per 1.00 of spot, vega in currency per 1.00 of volatility,
-    money in the account's currency.
+    Delta in shares, gamma in shares per 1.00 of spot, vega in currency per 1.00 of volatility, notional
+    gross, money in the account's currency, quantities in contracts. ``docs/limits.md`` tells what each is
+    compared with.
     """
 
-    max_order_quantity: int | None = Field(default=None, ge=0)
+    max_order_quantity: int | None = Field(default=None, ge=0, description="units of one order")
     max_order_delta: float | None = Field(default=None, ge=0)
     max_order_gamma: float | None = Field(default=None, ge=0)
     max_order_vega: float | None = Field(default=None, ge=0)
     max_order_notional: Decimal | None = Field(default=None, ge=0)
     max_order_loss: Decimal | None = Field(default=None, ge=0)
+    max_order_price: Decimal | None = Field(default=None, ge=0, description="static band of any limit price")
+    max_position: int | None = Field(
+        default=None, ge=0, description="of one contract, working orders included"
+    )
+    max_open_quantity: int | None = Field(default=None, ge=0, description="contracts in working orders")
+    max_open_orders: int | None = Field(default=None, ge=0)
+    max_credit: Decimal | None = Field(default=None, ge=0, description="cash paid out and to be paid")
+    max_daily_loss: Decimal | None = Field(default=None, ge=0, description="cash flow and positions at mid")
     max_portfolio_delta: float | None = Field(default=None, ge=0)
     max_portfolio_gamma: float | None = Field(default=None, ge=0)
     max_portfolio_vega: float | None = Field(default=None, ge=0)
     max_portfolio_notional: Decimal | None = Field(default=None, ge=0)
     max_portfolio_loss: Decimal | None = Field(default=None, ge=0)
+    max_strategy_delta: float | None = Field(default=None, ge=0)
+    max_strategy_gamma: float | None = Field(default=None, ge=0)
+    max_strategy_vega: float | None = Field(default=None, ge=0)
+    max_strategy_notional: Decimal | None = Field(default=None, ge=0)
+    max_underlying_delta: float | None = Field(default=None, ge=0)
+    max_underlying_gamma: float | None = Field(default=None, ge=0)
+    max_underlying_vega: float | None = Field(default=None, ge=0)
+    max_underlying_notional: Decimal | None = Field(default=None, ge=0)
+    max_expiry_delta: float | None = Field(default=None, ge=0)
+    max_expiry_gamma: float | None = Field(default=None, ge=0)
+    max_expiry_vega: float | None = Field(default=None, ge=0)
+    max_expiry_notional: Decimal | None = Field(default=None, ge=0)
+    max_scenario_loss: Decimal | None = Field(default=None, ge=0, description="worst cell of the grid below")
+    scenario_spot_moves: tuple[float, ...] = Field(
+        default=(), description="relative moves of the underlying; no moves = no grid and no such check"
+    )
+    scenario_volatility_moves: tuple[float, ...] = Field(
+        default=(), description="relative moves of volatility"
+    )
     price_collar: Decimal | None = Field(
         default=None, ge=0, description="how far a limit may lie beyond the far touch"
     )
     max_orders_per_minute: int | None = Field(default=None, ge=0)
+    duplicate_window_seconds: float | None = Field(
+        default=None, ge=0, description="an equal order within it is refused; 0 = never"
+    )
+    max_order_to_trade: float | None = Field(
+        default=None, ge=0, description="orders, reprices and cancels over executions"
+    )
+    max_repeated_executions: int | None = Field(
+        default=None, ge=0, description="executions of one strategy within the window; more stop it"
+    )
+    repeated_executions_window_seconds: float | None = Field(default=None, ge=0)
+    max_protection_quantity: int | None = Field(
+        default=None, ge=0, description="contracts filled in one underlying within the window; more stop it"
+    )
+    protection_window_seconds: float | None = Field(default=None, ge=0)
     max_feed_age_seconds: float | None = Field(
         default=None, ge=0, description="feed silent or underlying older"
     )
     max_change_age_seconds: float | None = Field(
         default=None, ge=0, description="age of a leg's last price change"
+    )
+    restricted: tuple[str, ...] = Field(
+        default=(), description="symbols in which nothing may be opened; closing stays allowed"
     )
 
 

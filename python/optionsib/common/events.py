@@ -257,6 +257,28 @@ class Resumed(Event, frozen=True):
     operator: str = ""
 
 
+class LimitsProposed(Event, frozen=True):
+    """Somebody asks for other limits; nothing changes yet.
+
+    ``version`` is what they would become. ``changes`` maps names in the configuration's ``limits`` to values
+    as text ("" = not set).
+    """
+
+    at_ns: int
+    version: int
+    changes: dict[str, str]
+    reason: str
+    operator: str
+
+
+class LimitsApproved(Event, frozen=True):
+    """A second person agreed: the limits of ``version`` hold from here on, across restarts."""
+
+    at_ns: int
+    version: int
+    operator: str
+
+
 class PortfolioSnapshot(Event, frozen=True):
     """End-of-step state for view and report. Greeks are portfolio totals in raw units x multiplier.
 
@@ -318,6 +340,8 @@ AnyEvent = (
     | SessionEnded
     | Halted
     | Resumed
+    | LimitsProposed
+    | LimitsApproved
     | PortfolioSnapshot
     | SmileSnapshot
     | ChainLoaded

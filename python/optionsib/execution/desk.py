@@ -24,6 +24,8 @@ from optionsib.common.events import (
     DecisionRecord,
     Execution,
     Halted,
+    LimitsApproved,
+    LimitsProposed,
     OrderCancelRequested,
     OrderModifyRequested,
     OrderSubmitted,
@@ -46,6 +48,7 @@ from optionsib.execution.orders import (
 from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.reconciliation import missing_executions, position_differences, settle_fates
 from optionsib.execution.settlement import Settlement
+from optionsib.risk.limit_changes import LimitHistory
 from optionsib.risk.limits import LimitChecker
 
 NOTICES_KEPT = 100
@@ -84,6 +87,7 @@ class OrderDesk:
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
         self.disputed: frozenset[int] = frozenset()  # contracts on which the broker counts otherwise
         self._checker.set_halted(journal.is_halted())
+        self.limit_history = LimitHistory(checker.limits)
 
     # --- what leaves -------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class OrderDesk:
             submitted = OrderSubmitted(order=order, at_ns=now)
             self._bus.publish(submitted)
             self.manager.apply(submitted)
-            self._checker.on_order_working(order)
+            self._checker.on_order_working(order, now)
         else:
             modified = OrderModifyRequested(
                 order_ref=order.order_ref, limit_price=order.limit_price, at_ns=now
@@ -175,6 +179,36 @@ class OrderDesk:
             self._journal.commit()
         self._checker.set_halted(False)
 
+    def propose_limits(self, changes: Mapping[str, str], reason: str, operator: str) -> LimitsProposed:
+        """Journal a proposal of other limits; it waits for a second person.
+
+        Raises
+        ------
+        LimitChangeError
+            If it is refused; nothing is journaled.
+        """
+        event = self.limit_history.propose(changes, reason, operator, at_ns=self._clock.now_ns())
+        self._journal_limits(event)
+        return event
+
+    def approve_limits(self, version: int, operator: str) -> LimitsApproved:
+        """Journal the approval of a proposal and let its limits hold.
+
+        Raises
+        ------
+        LimitChangeError
+            If no such proposal waits, or it is the operator's own; nothing is journaled.
+        """
+        event = self.limit_history.approve(version, operator, at_ns=self._clock.now_ns())
+        self._journal_limits(event)
+        return event
+
+    def _journal_limits(self, event: LimitsProposed | LimitsApproved) -> None:
+        self._bus.publish(event)
+        self._journal.commit()  # before it takes effect
+        if self.limit_history.apply(event):
+            self._checker.set_limits(self.limit_history.limits)
+
     # --- what comes back ---------------------------------------------------------------------------
 
     def take_in(self, events: Iterable[BrokerEvent]) -> None:
@@ -219,7 +253,7 @@ class OrderDesk:
                 order = effect.record.order
                 multiplier = self._contracts[order.legs[0].con_id].multiplier
                 cash = -price_to_money(effect.price, multiplier, effect.quantity)
-                self._checker.on_fill(order.order_ref, effect.quantity, cash)
+                self._checker.on_fill(order.order_ref, effect.quantity, cash, effect.execution.at_ns)
             case OrderDone():
                 self._checker.on_order_done(effect.record.order.order_ref)
             case LegFilled() | CommissionBooked():
@@ -240,11 +274,14 @@ class OrderDesk:
                     self.settlement.restore(ref, reserved[ref])
                 case OrderSubmitted():
                     self.manager.apply(event)
-                    self._checker.on_order_working(event.order)
+                    self._checker.on_order_working(event.order, event.at_ns)
                 case OrderModifyRequested() | OrderCancelRequested():
                     self.manager.apply(event)
                 case OrderUpdate() | Execution() | CommissionReport():
                     effects = self._fold(event)
+                case LimitsProposed() | LimitsApproved():
+                    if self.limit_history.apply(event):
+                        self._checker.set_limits(self.limit_history.limits)
                 case _:
                     continue
             # Each at its place in the story, as it happened; fees last, when reserves are free again.

@@ -9,6 +9,7 @@ import asyncio
 import getpass
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from optionsib.bus.control import ControlClient
 from optionsib.bus.journal import Journal, JournalReader, writer_of
 from optionsib.common.clock import SystemClock
 from optionsib.common.config import Config
-from optionsib.common.errors import BusError, JournalError
+from optionsib.common.errors import BusError, ConfigError, JournalError
 from optionsib.common.events import Halted, PortfolioSnapshot, Resumed, SessionEnded, SessionStarted
 from optionsib.common.types import Json
 from optionsib.launchers.rescue import rescue
@@ -63,6 +64,42 @@ def operate(
     if command in ("halt", "resume"):
         return _latch(journal, command, reason, operator, as_json=as_json)
     return _rescue(config, command, journal, as_json=as_json)
+
+
+def change_limits(
+    config: Config, verb: str, words: Sequence[str], *, reason: str, operator: str, timeout: float
+) -> int:
+    """Show, propose or approve limits of the running daemon; return the exit status.
+
+    Raises
+    ------
+    OptionsIBError
+        If no daemon answers, or it refuses; the message has its reason.
+    """
+    operator = operator or getpass.getuser()
+    if verb == "show":
+        print(json.dumps(_ask(config, "limits", timeout, {}), indent=2))
+        return 0
+    if verb == "propose":
+        changes: dict[str, Json] = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise ConfigError(f"{word!r}: expected NAME=VALUE, such as max_open_orders=10")
+            changes[name] = value
+        answer = _ask(
+            config, "propose-limits", timeout, {"changes": changes, "reason": reason, "operator": operator}
+        )
+        version = answer["version"]
+        print(
+            f"version {version} waits: a second person lets it hold with `optionsib limits approve {version}`"
+        )
+        return 0
+    if len(words) != 1 or not words[0].isdecimal():
+        raise ConfigError(f"approve needs the one version that waits, got {' '.join(words) or 'nothing'}")
+    answer = _ask(config, "approve-limits", timeout, {"version": int(words[0]), "operator": operator})
+    print(f"limits of version {answer['version']} hold")
+    return 0
 
 
 def _ask(config: Config, command: str, timeout: float, arguments: dict[str, Json]) -> Any:

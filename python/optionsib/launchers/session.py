@@ -353,6 +353,20 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         trader.request_stop("stop requested")
         return {"state": trader.state}
 
+    def limits() -> Json:
+        history = trader.desk.limit_history
+        return {
+            "version": history.version,
+            "limits": history.limits.model_dump(mode="json"),
+            "pending": msgspec.to_builtins(history.pending),
+        }
+
+    def propose_limits(changes: dict[str, str], reason: str, operator: str) -> Json:
+        return {"version": trader.desk.propose_limits(changes, reason, operator).version}
+
+    def approve_limits(version: int, operator: str) -> Json:
+        return {"version": trader.desk.approve_limits(version, operator).version}
+
     return {
         "status": status,
         "halt": halt,
@@ -360,4 +374,7 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         "cancel-all": cancel_all,
         "flatten": flatten,
         "stop": stop,
+        "limits": limits,
+        "propose-limits": propose_limits,
+        "approve-limits": approve_limits,
     }

@@ -1,24 +1,14 @@
 """``LimitChecker``: the limits every order must pass, native underneath.
 
-Checks, in this order; the first that fails is reported by name:
-
-1. ``kill_switch``: a halt stands.
-2. ``order_quantity``: units of the order.
-3. ``price_grid``: a single leg obeys its contract's market rule, a combination 0.01.
-4. ``stale_feed``: a leg's feed, or the underlying's, has been silent for too long.
-5. ``stale_change``: a leg's price has not moved for too long.
-6. ``price_collar``: the limit lies too far beyond the far touch (the sum of the legs' opposite sides).
-7. ``order_delta``, ``order_gamma``, ``order_vega``, ``order_notional``, ``order_loss``.
-8. ``portfolio_delta``, ``portfolio_gamma``, ``portfolio_vega``, ``portfolio_notional``,
-   ``portfolio_loss``: positions, all working orders and this one, in the worst way.
-9. ``order_rate``: new orders within 60 s. Only what is sent counts; a reprice is no new order.
+``docs/limits.md`` lists every check: what is compared with what, and what it never stops. They run in the
+order of ``CHECK_NAMES``, and the first that fails is reported by name with value and limit.
 
 A limit that is not set refuses at its place as ``missing_limit:<name in the configuration>``. A market
 value that is not known (NaN) refuses at the check that needs it.
 
-Worst way: per Greek the positive and the negative contributions of working orders are summed apart, and
-the worse direction counts; notional is gross, contract by contract; the loss is the worst over every set
-of possible fills.
+Worst way: per Greek the positive and the negative contributions of working orders are summed apart, and the
+worse direction counts; notional is gross, contract by contract; losses are the worst over every set of
+possible fills.
 
 An order *reduces risk* if in none of the possible fills of the other working orders (partial fills
 included) filling it too raises the worst loss. Loss includes the cash of the fills, their fees, and one
@@ -31,16 +21,20 @@ An order also reduces risk if it closes no more than its own trade (``trade_id``
 loss does not rise, and the portfolio's worst loss stays within its limit: trades that offset each other by
 chance must not keep each other from being closed.
 
-What reduces risk answers to 3 and 4, and in place of 6 to a collar of ``SANITY_COLLAR`` (where a missing
-bid counts as zero, and a missing ask as the most a contract can be worth).
+What reduces risk answers to the checks in ``STILL_ANSWERS`` alone, and in place of ``price_collar`` to a
+collar of ``SANITY_COLLAR`` (where a missing bid counts as zero, and a missing ask as the most a contract
+can be worth). Nothing here ever refuses a cancel.
 """
 
 from __future__ import annotations
 
+import enum
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,47 +44,33 @@ from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import RiskVerdict
 from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract, Order
+from optionsib.pricing import price
+from optionsib.risk.records import CHECK_NAMES, ORDER_RECORD, STILL_ANSWERS, VERDICT_RECORD
+from optionsib.risk.refusals import MONEY_LIMITS, describe
+
+__all__ = [
+    "CHECK_NAMES", "MAX_FILL_COMBINATIONS", "ORDER_RECORD", "SANITY_COLLAR", "STILL_ANSWERS",
+    "UNBOUNDED_LOSS", "VERDICT_RECORD", "Exposure", "LimitChecker", "State",
+]  # fmt: skip
 
 UNBOUNDED_LOSS: int = _core.UNBOUNDED_LOSS
 MAX_FILL_COMBINATIONS: int = _core.MAX_FILL_COMBINATIONS
 SANITY_COLLAR: int = _core.SANITY_COLLAR  # 1/10000 per share
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
-    """How a check is named, its limit in the configuration, and the words of a refusal."""
+class State(enum.IntEnum):
+    """What may leave; a cancel always may. ``CANCEL_ONLY`` lets nothing else."""
 
-    name: str
-    limit: str
-    subject: str
-    money: bool = False
+    ACTIVE = 0
+    REDUCE_ONLY = 1
+    CANCEL_ONLY = 2
+    HALTED = 3  # as REDUCE_ONLY, and the desk withdraws the opening orders that work
 
 
-# By the native check number.
-_CHECKS = (
-    _Check("", "", ""),
-    _Check("kill_switch", "", "trading is halted"),
-    _Check("order_quantity", "max_order_quantity", "order quantity"),
-    _Check("price_grid", "", "limit price"),
-    _Check("stale_feed", "max_feed_age_seconds", "feed age"),
-    _Check("stale_change", "max_change_age_seconds", "age of the last price change"),
-    _Check("price_collar", "price_collar", "limit price"),
-    _Check("order_delta", "max_order_delta", "order delta"),
-    _Check("order_gamma", "max_order_gamma", "order gamma"),
-    _Check("order_vega", "max_order_vega", "order vega"),
-    _Check("order_notional", "max_order_notional", "order notional"),
-    _Check("order_loss", "max_order_loss", "worst loss of the order", money=True),
-    _Check("portfolio_delta", "max_portfolio_delta", "portfolio delta"),
-    _Check("portfolio_gamma", "max_portfolio_gamma", "portfolio gamma"),
-    _Check("portfolio_vega", "max_portfolio_vega", "portfolio vega"),
-    _Check("portfolio_notional", "max_portfolio_notional", "portfolio notional"),
-    _Check("portfolio_loss", "max_portfolio_loss", "worst loss of the portfolio", money=True),
-    _Check("order_rate", "max_orders_per_minute", "orders in the last minute"),
-)
-_PRICE_GRID = 3
-_KILL_SWITCH = 1
-_EXCEEDED, _MISSING_LIMIT, _UNKNOWN = 1, 2, 3
 _UNKNOWN_ORDER, _BAD_QUANTITY = 1, 2
+_PRICE_LIMITS = frozenset({"price_collar", "max_order_price"})
+_MOST_SCENARIOS, _MOST_LEGS = 64, 8
+_NO_NUMBERS = frozenset({"scenario_spot_moves", "scenario_volatility_moves", "restricted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +81,8 @@ class Exposure:
     of the positions; ``worst_*`` the largest magnitude over all fills of working orders. ``notional`` is
     gross, in currency, worst over all fills. NaN = a market value is not known. ``worst_loss`` (money) is
     the cash given out so far, realised results included, plus the worst that positions and fills may
-    still cost; None = unbounded.
+    still cost; None = unbounded. ``scenario_loss`` (money) is the loss in the worst cell of the grid, NaN
+    where a row is not known. ``profit`` (money) is cash and positions at mid.
     """
 
     delta: float
@@ -112,6 +93,8 @@ class Exposure:
     worst_vega: float
     notional: float
     worst_loss: int | None
+    scenario_loss: float
+    profit: int
 
 
 def _scaled(value: Decimal | None, scale: int, name: str) -> int | None:
@@ -134,11 +117,13 @@ def _limit_values(limits: LimitsConfig) -> dict[str, int | float | None]:
     values: dict[str, int | float | None] = {}
     for name in LimitsConfig.model_fields:
         value = getattr(limits, name)
+        if name in _NO_NUMBERS:
+            continue
         if value is not None and (not math.isfinite(value) or value < 0):
             raise ValueError(f"{name} must be finite and >= 0, got {value}")
-        if name in ("max_order_loss", "max_portfolio_loss"):
+        if name in MONEY_LIMITS:
             values[name] = _scaled(value, MONEY_SCALE, name)
-        elif name == "price_collar":
+        elif name in _PRICE_LIMITS:
             values[name] = _scaled(value, PRICE_SCALE, name)
         elif isinstance(value, Decimal):
             values[name] = float(value)
@@ -158,6 +143,10 @@ class LimitChecker:
         All tradable contracts of one underlying (its options, and the stock if it is traded).
     fees
         Fee estimate of one contract and side by ``con_id``, money units; every contract must be there.
+    orders
+        How many may work at a time; an order that ended is remembered until as many came after it.
+    judges_losses
+        False: ``order_loss``, ``portfolio_loss`` and ``scenario_loss`` are judged elsewhere.
 
     Raises
     ------
@@ -165,7 +154,15 @@ class LimitChecker:
         If a contract is an index or repeated, has no fee, or a limit is negative or not finite.
     """
 
-    def __init__(self, limits: LimitsConfig, contracts: Sequence[Contract], fees: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        limits: LimitsConfig,
+        contracts: Sequence[Contract],
+        fees: Mapping[int, int],
+        *,
+        orders: int = 4096,
+        judges_losses: bool = True,
+    ) -> None:
         self._contracts = {contract.con_id: contract for contract in contracts}
         if len(self._contracts) != len(contracts):
             raise ValueError("contracts repeat a con_id")
@@ -190,7 +187,22 @@ class LimitChecker:
                     bands,
                 )
             )
-        self._native = _core.LimitEngine(_limit_values(limits), rows)
+        self._moves = np.array(
+            list(itertools.product(limits.scenario_spot_moves, limits.scenario_volatility_moves)),
+            dtype=np.float64,
+        ).reshape(-1, 2)
+        if len(self._moves) > _MOST_SCENARIOS:
+            raise ValueError(f"at most {_MOST_SCENARIOS} scenarios, got {len(self._moves)}")
+        self._native = _core.LimitEngine(
+            _limit_values(limits),
+            rows,
+            scenarios=len(self._moves),
+            orders=orders,
+            judges_losses=judges_losses,
+        )
+        self._limits = limits
+        self._restricted: set[int] = set()
+        self._restrict(limits.restricted)
         self._handles: dict[str, int] = {}
         self._last_check_ns = 0
 
@@ -208,11 +220,13 @@ class LimitChecker:
         change_age: ArrayLike,
         spot: float,
         underlying_feed_age: float,
+        now_ns: int = 0,
     ) -> None:
         """Take over quotes (currency a share), Greeks (a share) and ages (seconds); NaN = not known.
 
         All arrays are 1-d and of one length; contracts that are not named keep what they had. A stock
-        has delta 1 and no other Greeks whatever is given.
+        has delta 1 and no other Greeks whatever is given. ``now_ns`` is the instant of the ages: they grow
+        until the order is checked.
 
         Raises
         ------
@@ -234,11 +248,131 @@ class LimitChecker:
             column(change_age),
             spot,
             underlying_feed_age,
+            now_ns,
         )
+
+    def update_scenarios(
+        self,
+        con_ids: ArrayLike,
+        forward: ArrayLike,
+        time_to_expiry: ArrayLike,
+        volatility: ArrayLike,
+    ) -> None:
+        """Revalue contracts in every cell of the grid of moves (Black-76, not discounted).
+
+        1-d, one an entry of ``con_ids``: currency a share, years, annualised; of a stock only the first
+        counts. A contract with a NaN has no row: an order in it is refused, and
+        every order that adds risk while it is held. Does nothing where the configuration has no grid.
+
+        Raises
+        ------
+        ValueError
+            If the shapes differ or a ``con_id`` is unknown.
+        """
+        if not len(self._moves):
+            return
+        numbers = np.asarray(con_ids, dtype=np.int64)
+        unknown = [int(con_id) for con_id in numbers if int(con_id) not in self._contracts]
+        if unknown:
+            raise ValueError(f"unknown con_id {unknown[0]}")
+        named = [self._contracts[int(con_id)] for con_id in numbers]
+
+        def column(values: ArrayLike) -> NDArray[np.float64]:
+            return np.asarray(values, dtype=np.float64).reshape(len(named), 1)
+
+        kinds, strikes = (column([getattr(c, name) for c in named]) for name in ("kind", "strike"))
+        forwards, times, volatilities = column(forward), column(time_to_expiry), column(volatility)
+        spot_moves, volatility_moves = self._moves.T
+        options = kinds[:, 0] != 0
+
+        def value(forward: NDArray[np.float64], volatility: NDArray[np.float64]) -> NDArray[np.float64]:
+            worth = np.array(forward)  # what a share is worth
+            worth[options] = price(
+                kinds[options].astype(np.int8), forward[options], strikes[options] / PRICE_SCALE,
+                times[options], 0.0, volatility[options], model="black76",
+            )  # fmt: skip
+            return worth
+
+        gains = value(forwards * (1.0 + spot_moves), volatilities * (1.0 + volatility_moves))
+        gains = (gains - value(forwards, volatilities)) * column([c.multiplier for c in named])
+        self._native.update_scenarios(numbers, np.ascontiguousarray(gains))
+
+    @property
+    def limits(self) -> LimitsConfig:
+        """The limits in force."""
+        return self._limits
+
+    def set_limits(self, limits: LimitsConfig) -> None:
+        """Take over other limits, for every order from now on. The grid of scenarios stays as it was made.
+
+        Raises
+        ------
+        ValueError
+            If a limit is negative, not finite or too fine, or the grid differs; nothing is changed.
+        """
+        moves = ("scenario_spot_moves", "scenario_volatility_moves")
+        if any(getattr(limits, name) != getattr(self._limits, name) for name in moves):
+            raise ValueError("the grid of scenarios cannot change while trading; nothing was changed")
+        self._native.set_limits(_limit_values(limits))
+        self._limits = limits
+        self._restrict(limits.restricted)
+
+    def _restrict(self, symbols: Sequence[str]) -> None:
+        wanted = {con_id for con_id, contract in self._contracts.items() if contract.symbol in symbols}
+        for con_id in self._restricted ^ wanted:
+            self._native.set_restricted(con_id, con_id in wanted)
+        self._restricted = wanted
+
+    @property
+    def state(self) -> State:
+        """What may leave."""
+        return State(self._native.state())
+
+    def set_state(self, state: State) -> None:
+        """Say what may leave from now on."""
+        self._native.set_state(int(state))
 
     def set_halted(self, halted: bool) -> None:
         """Refuse every order that does not reduce risk, until told otherwise."""
-        self._native.set_halted(halted)
+        self.set_state(State.HALTED if halted else State.ACTIVE)
+
+    def set_account_state(self, state: State, account: int = 0) -> None:
+        """Say what may leave for one account.
+
+        Raises
+        ------
+        ValueError
+            If there is no such account.
+        """
+        self._native.set_account_state(account, int(state))
+
+    def set_account_enabled(self, enabled: bool, account: int = 0) -> None:
+        """Let an account trade, or not at all (not even what reduces risk).
+
+        Raises
+        ------
+        ValueError
+            If there is no such account.
+        """
+        self._native.set_account_enabled(account, enabled)
+
+    def set_tradable(self, con_id: int, tradable: bool) -> None:
+        """Say whether a contract trades at all (suspended, expired).
+
+        Raises
+        ------
+        ValueError
+            If ``con_id`` is unknown.
+        """
+        self._native.set_tradable(con_id, tradable)
+
+    def reset_repeated_executions(self, strategy: str) -> None:
+        """Let a strategy go on that its executions stopped."""
+        self._native.reset_repeated_executions(strategy)
+
+    def reset_protection(self) -> None:
+        """Go on after market-maker protection tripped."""
+        self._native.reset_protection()
 
     def set_position(self, con_id: int, quantity: int) -> None:
         """Set a position (signed contracts), for instance from what the broker reports.
@@ -271,7 +405,9 @@ class LimitChecker:
 
     def exposure(self) -> Exposure:
         """Return portfolio totals, working orders included where the field says so."""
-        delta, gamma, vega, worst_delta, worst_gamma, worst_vega, notional, loss = self._native.exposure()
+        delta, gamma, vega, worst_delta, worst_gamma, worst_vega, notional, loss, scenario, profit = (
+            self._native.exposure()
+        )
         return Exposure(
             delta=delta,
             gamma=gamma,
@@ -281,6 +417,8 @@ class LimitChecker:
             worst_vega=worst_vega,
             notional=notional,
             worst_loss=None if loss == UNBOUNDED_LOSS else loss,
+            scenario_loss=scenario * MONEY_SCALE,
+            profit=profit,
         )
 
     # --- orders --------------------------------------------------------------------------------
@@ -299,9 +437,37 @@ class LimitChecker:
             a single leg, other than +1 and -1), a quantity or price out of range.
         """
         self._last_check_ns = now_ns
-        found = self._native.check(order, now_ns, self._handles.get(order.order_ref))
+        found = self._native.check(order, now_ns, self._handles.get(order.order_ref, 0))
         if found is None:
             raise ValueError(self._malformation(order))
+        return self._verdict(candidate_id, order, found)
+
+    def submit(self, candidate_id: str, order: Order, now_ns: int) -> RiskVerdict:
+        """Judge an order and, if it passes, book it as working, in one step.
+
+        For callers on several threads: no two orders can breach a limit together. Follow with ``on_fill`` and
+        ``on_order_done`` as after ``on_order_working``.
+
+        Raises
+        ------
+        ValueError
+            If the order is malformed.
+        """
+        self._last_check_ns = now_ns
+        found = self._native.submit(order, now_ns, self._handles.get(order.order_ref, 0))
+        if found is None:
+            raise ValueError(self._malformation(order))
+        answer, handle = found
+        if handle:
+            self._handles[order.order_ref] = handle
+        return self._verdict(candidate_id, order, answer)
+
+    def _verdict(
+        self,
+        candidate_id: str,
+        order: Order,
+        found: tuple[bool, bool, int, int, float, float, int, int | None],
+    ) -> RiskVerdict:
         accepts, reduces_risk, check, finding, value, limit, max_loss, con_id = found
         if accepts:
             reason = "reduces risk" if reduces_risk else "within all limits"
@@ -317,6 +483,77 @@ class LimitChecker:
             candidate_id, order, reduces_risk, check, finding, value, limit, max_loss, con_id
         )
 
+    # --- single legs, quickly ------------------------------------------------------------------
+
+    def number(self, con_id: int) -> int:
+        """Return the number that stands for a contract in records.
+
+        Raises
+        ------
+        ValueError
+            If ``con_id`` is unknown.
+        """
+        return self._native.number(con_id)
+
+    def strategy_number(self, name: str) -> int:
+        """Return the number that stands for a strategy in records; a new name gets one."""
+        return self._native.strategy(name)
+
+    def submit_batch(self, records: NDArray[Any], verdicts: NDArray[Any]) -> int:
+        """Judge and book an array of ``ORDER_RECORD``, writing ``VERDICT_RECORD``; return how many passed.
+
+        Nothing is copied, nothing is allocated, and other threads run meanwhile. A record with any content is
+        allowed: one that makes no sense is refused as ``malformed``.
+
+        Raises
+        ------
+        ValueError
+            If an array is not contiguous, has other items, or the lengths differ.
+        """
+        return self._native.submit_batch(records, verdicts)
+
+    def row_submitter(self, records: NDArray[Any], verdicts: NDArray[Any]) -> Callable[[int], int]:
+        """Return a function of a row number that does the same for one row.
+
+        It returns the number of the check that refused, 0 if the order passed. Both arrays are kept.
+
+        Raises
+        ------
+        ValueError
+            As ``submit_batch``; the function itself raises ``IndexError`` for a row that is not there.
+        """
+        return self._native.row_submitter(records, verdicts)
+
+    def order_submitter(self) -> Callable[..., int]:
+        """Return ``submit(time_ns, contract, side, quantity, price, strategy=0, account=0)``.
+
+        It returns the handle of the order that works from now on, or minus the number of the check that
+        refused.
+        """
+        return self._native.order_submitter()
+
+    def on_handle_filled(self, handle: int, quantity: int, cash: int | None = None, now_ns: int = 0) -> None:
+        """Book filled contracts of an order submitted as a record; as ``on_fill``.
+
+        Raises
+        ------
+        ExecutionError
+            If the handle is unknown or has fewer contracts open; nothing is changed.
+        """
+        self._booked(self._native.fill(handle, quantity, cash, now_ns), str(handle), quantity)
+
+    def on_handle_done(self, handle: int) -> None:
+        """Book that an order submitted as a record will not fill any more.
+
+        Raises
+        ------
+        ExecutionError
+            If the handle is unknown.
+        """
+        self._booked(self._native.finish(handle), str(handle), 0)
+
+    # --- bookings ------------------------------------------------------------------------------
+
     def on_order_working(self, order: Order, now_ns: int | None = None) -> None:
         """Book an order that is being sent; it counts in the rate window once.
 
@@ -327,6 +564,8 @@ class LimitChecker:
         ------
         ValueError
             If the order is malformed.
+        ExecutionError
+            If more orders work than there is room for.
         """
         handle = self._handles.get(order.order_ref)
         if handle is not None:
@@ -335,6 +574,10 @@ class LimitChecker:
         handle = self._native.add_working(order, self._last_check_ns if now_ns is None else now_ns)
         if handle is None:
             raise ValueError(self._malformation(order))
+        if handle == 0:
+            raise ExecutionError(
+                f"order {order.order_ref!r}: too many orders work already; it was not booked"
+            )
         self._handles[order.order_ref] = handle
 
     def on_order_modified(self, order_ref: str, limit_price: int) -> None:
@@ -347,8 +590,8 @@ class LimitChecker:
         """
         self._booked(self._native.reprice(self._handle(order_ref), limit_price), order_ref, limit_price)
 
-    def on_fill(self, order_ref: str, quantity: int, cash: int | None = None) -> None:
-        """Book ``quantity`` filled units of an order into the positions of its legs.
+    def on_fill(self, order_ref: str, quantity: int, cash: int | None = None, now_ns: int = 0) -> None:
+        """Book ``quantity`` filled units of an order into the positions of its legs, at ``now_ns``.
 
         ``cash`` is what they brought in all (money, negative = paid, without fees); None books the
         limit. A fill that arrives after ``on_order_done`` is booked too.
@@ -358,7 +601,7 @@ class LimitChecker:
         ExecutionError
             If the order is unknown or has fewer units open; nothing is changed.
         """
-        self._booked(self._native.fill(self._handle(order_ref), quantity, cash), order_ref, quantity)
+        self._booked(self._native.fill(self._handle(order_ref), quantity, cash, now_ns), order_ref, quantity)
 
     def on_order_done(self, order_ref: str) -> None:
         """Book that an order will not fill any more (cancelled, rejected, filled); may repeat.
@@ -395,34 +638,17 @@ class LimitChecker:
         max_loss: int,
         con_id: int | None,
     ) -> RiskVerdict:
-        check = _CHECKS[number]
-        name = check.name
-        where = "" if con_id is None else f" of {self._name(con_id)}"
-        if check.money and finding == _EXCEEDED:
-            value, limit = value / MONEY_SCALE, limit / MONEY_SCALE
-        if finding == _MISSING_LIMIT:
-            name = f"missing_limit:{check.limit}"
-            reason = f"the limit {check.limit} is not set"
-        elif finding == _UNKNOWN:
-            value = 0.0
-            what = {"price_collar": "the quote"}.get(name, check.subject)
-            source = where or (" of the underlying" if name == "stale_feed" else "")
-            reason = f"{what}{source} is not known"
-        elif number == _KILL_SWITCH:
-            reason = check.subject
-        elif number == _PRICE_GRID:
-            reason = f"limit price {value:.4f} is not on the tick grid"
-        else:
-            reason = f"{check.subject}{where} {value:g} is above the limit of {limit:g}"
+        contract = None if con_id is None else self._name(con_id)
+        refusal = describe(CHECK_NAMES[number], finding, value, limit, contract, self._limits)
         return RiskVerdict(
             candidate_id=candidate_id,
             order=order,
             accepts=False,
             reduces_risk=reduces_risk,
-            reason=reason,
-            check=name,
-            value=value,
-            limit=limit,
+            reason=refusal.reason,
+            check=refusal.check,
+            value=refusal.value,
+            limit=refusal.limit,
             max_loss=max_loss,
         )
 
@@ -439,6 +665,8 @@ class LimitChecker:
             problem = "it has no legs"
         elif unknown:
             problem = f"con_id {unknown[0]} is unknown"
+        elif len(con_ids) > _MOST_LEGS:
+            problem = f"it has {len(con_ids)} legs, at most {_MOST_LEGS} are judged"
         elif len(set(con_ids)) != len(con_ids):
             problem = f"a con_id repeats in its legs {con_ids}"
         elif any(leg.ratio == 0 for leg in order.legs):

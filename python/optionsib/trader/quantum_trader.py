@@ -351,6 +351,13 @@ class QuantumTrader:
             change_age=chain.change_age,
             spot=chain.underlying_mid,
             underlying_feed_age=chain.underlying_feed_age,
+            now_ns=at_ns,
+        )
+        self._checker.update_scenarios(
+            chain.con_id,
+            forward=features.forward[features.grid.row],
+            time_to_expiry=features.time_to_expiry,
+            volatility=features.fitted_volatility,
         )
         return chain, features
 

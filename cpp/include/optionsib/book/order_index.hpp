@@ -1,41 +1,57 @@
-// Order id -> slot in the pool: open addressing, multiplicative hash, at most one slot in four used.
+// Order id -> slot of the pool.
 //
-// The low bits of the id are never the home slot: rising ids would cluster as soon as the window of live
-// ids is wider than the table. Removal shifts the cluster back, so there are no tombstones and a table in
-// steady state never grows.
+// A ring of 4-byte slots, one cell an id (the low bits of the id, so that rising ids, as feeds give them,
+// share cache lines); the pool's own copy of the id says whether a cell holds the one that is asked for, so a
+// cell carries no key. An id whose cell is taken goes to a table with multiplicative hash, at most one slot
+// in four used. Nothing probes in the ring, therefore nothing clusters there, whatever the ids; the worst ids
+// (all in one cell) leave the plain hash table.
+//
+// The ring has at least four cells an order (asked when a cell is taken), and doubles while more than one
+// order in 64 stands in the table, up to 16 cells an order.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "optionsib/book/order_pool.hpp"
 #include "optionsib/book/types.hpp"
 
 namespace optionsib::book {
 
-inline constexpr std::uint32_t kNone = 0xFFFFFFFFU;
-
-class OrderIndex {
+// Open addressing with multiplicative hash. Removal shifts the cluster back, so there are no tombstones and a
+// table in steady state never grows. Empty, it takes no memory.
+class HashIndex {
   public:
-    explicit OrderIndex(std::size_t expected_orders);
-
     // Slot of `id`, or kNone.
     [[nodiscard]] std::uint32_t find(OrderId id) const {
+        if (size_ == 0) return kNone;
         for (std::size_t i = home(id);; i = (i + 1) & mask_) {
             const Entry& entry = entries_[i];
             if (entry.slot == kNone || entry.id == id) return entry.slot;
         }
     }
 
-    // `id` must not be there.
-    void insert(OrderId id, std::uint32_t slot);
-
-    // `id` must be there.
-    void erase(OrderId id);
+    // Make sure that the next insert() cannot fail.
+    void reserve_one() {
+        if ((size_ + 1) * kSlotsPerOrder > entries_.size()) grow();
+    }
+    void insert(OrderId id, std::uint32_t slot);  // `id` must not be there; reserve_one() comes before
+    void erase(OrderId id);                       // `id` must be there
 
     [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] std::size_t memory() const { return entries_.capacity() * sizeof(Entry); }
+
+    // Call `each(id, slot)` for all, in no order.
+    template <class Each>
+    void for_each(Each each) const {
+        for (const Entry& entry : entries_) {
+            if (entry.slot != kNone) each(entry.id, entry.slot);
+        }
+    }
 
   private:
+    static constexpr std::size_t kSlotsPerOrder = 4;
     struct Entry {
         OrderId id = 0;
         std::uint32_t slot = kNone;
@@ -47,9 +63,70 @@ class OrderIndex {
     void grow();
 
     std::vector<Entry> entries_;
-    std::size_t mask_;
-    unsigned shift_;
+    std::size_t mask_ = 0;
+    unsigned shift_ = 64;
     std::size_t size_ = 0;
+};
+
+class OrderIndex {
+  public:
+    explicit OrderIndex(std::size_t expected_orders = 0);
+
+    // Slot of `id` in the pool, or kNone.
+    [[nodiscard]] std::uint32_t find(OrderId id, const OrderPool& orders) const {
+        const std::uint32_t slot = ring_[cell(id)];
+        if (slot != kNone && orders[slot].id == id) [[likely]]
+            return slot;
+        return table_.find(id);
+    }
+
+    // Make sure that the next insert() cannot fail.
+    void reserve_one(OrderId id, const OrderPool& orders) {
+        if (ring_[cell(id)] != kNone) make_room(id, orders);
+    }
+
+    // `id` must not be there; reserve_one(id) comes before.
+    void insert(OrderId id, std::uint32_t slot) {
+        std::uint32_t& home = ring_[cell(id)];
+        if (home == kNone) [[likely]] {
+            home = slot;
+        } else {
+            table_.insert(id, slot);
+        }
+        ++size_;
+    }
+
+    // `id` must be there, at `slot`.
+    void erase(OrderId id, std::uint32_t slot) {
+        std::uint32_t& home = ring_[cell(id)];
+        if (home == slot) [[likely]] {
+            home = kNone;
+        } else {
+            table_.erase(id);
+        }
+        --size_;
+    }
+
+    // For a caller that knows what insert() and erase() would find: the cell of `id`, whether an id stands
+    // elsewhere than in its cell, and the number of ids to keep in step.
+    [[nodiscard]] std::uint32_t& cell_of(OrderId id) { return ring_[cell(id)]; }
+    [[nodiscard]] const std::uint32_t& cell_of(OrderId id) const { return ring_[cell(id)]; }
+    [[nodiscard]] bool in_table(OrderId id) const { return table_.find(id) != kNone; }
+    void count(std::ptrdiff_t change) { size_ += static_cast<std::size_t>(change); }
+
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] std::size_t memory() const {
+        return ring_.capacity() * sizeof(std::uint32_t) + table_.memory();
+    }
+
+  private:
+    [[nodiscard]] std::size_t cell(OrderId id) const { return static_cast<std::size_t>(id) & mask_; }
+    void make_room(OrderId id, const OrderPool& orders);
+
+    std::vector<std::uint32_t> ring_;
+    std::size_t mask_;
+    std::size_t size_ = 0;
+    HashIndex table_;
 };
 
 }  // namespace optionsib::book

@@ -1,92 +1,51 @@
 // Limits before every order, with positions and working orders counted in the worst way.
 //
-// Checks run in this order and the first that fails is reported:
-//    1 kill_switch        a halt stands
-//    2 order_quantity     units of the order
-//    3 price_grid         single leg: the contract's market rule; several legs: 0.01
-//    4 stale_feed         a leg's feed, or the underlying's, is silent for too long
-//    5 stale_change       a leg's price has not moved for too long
-//    6 price_collar       the limit lies too far beyond the far touch (sum of the legs' opposite sides)
-//    7 order_delta, order_gamma, order_vega, order_notional, order_loss
-//    8 portfolio_delta, _gamma, _vega, _notional, _loss    positions + working orders + this order
-//    9 order_rate         new orders within the last 60 s (a reprice of a working order is none)
-// A limit that is not set refuses at its place; so does a market value that is not known.
+// The checks and their order stand in checks.hpp. A limit that is not set refuses at its place; so does a
+// market value that is not known.
 //
-// An order reduces risk if WorstLoss::reduces says so of the whole portfolio, or if it closes no more than
-// its own trade holds, WorstLoss::reduces says so of that trade, and the portfolio's worst loss stays within
-// its limit: two trades that happen to offset each other must not keep each other from being closed.
+// How it is quick. Everything that a check compares is kept up to date by bookings and by the market, not
+// summed up when an order comes: a cell for each account (and strategy) and contract, a scope for each
+// account, strategy, underlying and expiry. A new single-leg record is checked and booked in one go that only
+// knows whether any check fails (limit_records.cpp); an order that fails one, and every other order, is
+// judged check by check into one mask, a bit a check (limit_checks.cpp), to name the first. What is not set
+// or not known is NaN or an extreme in the place of the limit, so that one comparison serves for all three
+// findings. Both ways must agree: the tests send the same orders by both.
 //
-// An order that reduces risk answers to 3, 4 and, in place of 6, to a wide fixed
-// collar (kSanityCollar); a missing bid counts as zero there, a missing ask as the most the contract can be
-// worth (call: spot, put: strike).
+// An order reduces risk if WorstLoss::reduces says so of the whole account, or if it closes no more than its
+// own trade holds, WorstLoss::reduces says so of that trade, and the account's worst loss stays within its
+// limit: two trades that happen to offset each other must not keep each other from being closed.
 //
-// Worst way: per Greek the positive and the negative contributions of working orders are summed apart and
-// the worse direction counts; notional is gross, contract by contract; the loss is the worst over all fills.
-// An order that is checked again while it works (a reprice) replaces its own working version.
+// An order that reduces risk answers to kStillAnswers and, in place of price_collar, to a wide fixed collar
+// (kSanityCollar); a missing bid counts as zero there, a missing ask as the most the contract can be worth
+// (call: spot, put: strike). State::cancel_only refuses it too; nothing ever refuses a cancel.
 //
-// Loss of the portfolio = cash given out so far (fills, fees; realised results included) + the worst that
+// Worst way: per Greek the positive and the negative contributions of working orders are summed apart and the
+// worse direction counts; notional is gross, contract by contract; losses are the worst over all fills. An
+// order that is checked again while it works (a reprice) replaces its own working version.
+//
+// Loss of an account = cash given out so far (fills, fees; realised results included) + the worst that
 // positions and fills may still cost. Fills are booked at the limit unless the real cash is told.
+//
+// Threads: every call is one step under one lock. `submit` checks and books in the same step, so orders of
+// several threads cannot breach a limit together. Nothing is allocated by a check, a booking or a market
+// update of what is known already.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "optionsib/risk/checks.hpp"
+#include "optionsib/risk/loss_curves.hpp"
+#include "optionsib/risk/scenario_losses.hpp"
+#include "optionsib/risk/windows.hpp"
 #include "optionsib/risk/worst_loss.hpp"
 
 namespace optionsib::risk {
-
-inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-inline constexpr std::int64_t kSanityCollar = 50'000;  // 5.00 a share
-inline constexpr std::int64_t kComboIncrement = 100;   // 0.01
-inline constexpr std::int64_t kRateWindowNs = 60'000'000'000;
-inline constexpr std::int64_t kMaxContracts = 1'000'000'000;  // |position|, |ratio| * quantity
-inline constexpr std::int64_t kMaxLimitPrice = 1'000'000'000'000;
-
-enum class Check : std::uint8_t {
-    none,
-    kill_switch,
-    order_quantity,
-    price_grid,
-    stale_feed,
-    stale_change,
-    price_collar,
-    order_delta,
-    order_gamma,
-    order_vega,
-    order_notional,
-    order_loss,
-    portfolio_delta,
-    portfolio_gamma,
-    portfolio_vega,
-    portfolio_notional,
-    portfolio_loss,
-    order_rate,
-};
-inline constexpr std::size_t kCheckCount = 18;
-
-enum class Finding : std::uint8_t {
-    none,
-    exceeded,       // `value` is beyond `limit`
-    missing_limit,  // the limit is not set
-    unknown,        // a market value is not known; `contract` tells whose (none: the underlying's)
-};
-
-// nullopt = not set. Deltas in shares, vega in currency per 1.00 of volatility, notional in currency,
-// losses in money units, collar in 1/10000, ages in seconds.
-struct Limits {
-    std::optional<std::int64_t> order_quantity;
-    std::optional<double> order_delta, order_gamma, order_vega, order_notional;
-    std::optional<Money> order_loss;
-    std::optional<double> portfolio_delta, portfolio_gamma, portfolio_vega, portfolio_notional;
-    std::optional<Money> portfolio_loss;
-    std::optional<std::int64_t> price_collar;
-    std::optional<std::int64_t> orders_per_minute;
-    std::optional<double> feed_age, change_age;
-};
 
 struct TickBand {
     std::int64_t lower_edge;
@@ -94,31 +53,19 @@ struct TickBand {
 };
 
 struct ContractRules {
-    ContractTerms terms;
+    ContractTerms terms;          // expiries are numbered through all underlyings
     std::vector<TickBand> bands;  // ascending, the first starts at 0
+    std::uint32_t underlying = 0;
+    std::int64_t lot = 1;
 };
 
-// What the market says of one contract: currency a share, Greeks a share, seconds. NaN = not known.
-struct Market {
-    double bid = kUnknown;
-    double ask = kUnknown;
-    double delta = kUnknown;
-    double gamma = kUnknown;
-    double vega = kUnknown;
-    double feed_age = kUnknown;
-    double change_age = kUnknown;
-};
-
-// `value` and `limit` are in the unit of the limit. `contract` is meant for Finding::unknown.
-struct Verdict {
-    bool accepts = true;
-    bool reduces_risk = false;
-    Check check = Check::none;
-    Finding finding = Finding::none;
-    double value = 0.0;
-    double limit = 0.0;
-    Money max_loss = 0;
-    std::optional<std::uint32_t> contract;
+struct Sizes {
+    std::size_t accounts = 1;
+    std::size_t strategies = 1;
+    std::size_t orders = 4096;  // that may work at a time, and that are remembered after their end
+    std::size_t scenarios = 0;  // cells of the grid, at most kMaxScenarios
+    // Off: order_loss, portfolio_loss and scenario_loss are judged elsewhere (the other checks only).
+    bool judges_losses = true;
 };
 
 struct Greeks {
@@ -133,99 +80,328 @@ struct Exposure {
     Greeks worst;     // largest magnitude over all fills of working orders
     double notional;  // currency, gross, worst over all fills
     Money worst_loss;
+    double scenario_loss;  // currency
+    Money profit;          // cash + positions at mid
 };
 
 enum class Booking : std::uint8_t { ok, unknown_order, bad_quantity, bad_order };
 
-using OrderHandle = std::uint32_t;
+// What LimitEngine::submit did: an accepted order works under `handle` from now on.
+struct Submission {
+    Verdict verdict;
+    OrderHandle handle = kNoOrder;
+};
 
 class LimitEngine {
   public:
-    LimitEngine(const Limits& limits, std::span<const ContractRules> contracts);
+    LimitEngine(const Limits& limits, std::span<const ContractRules> contracts, const Sizes& sizes = {});
     LimitEngine(const LimitEngine&) = delete;
     LimitEngine& operator=(const LimitEngine&) = delete;
 
-    void set_market(std::uint32_t contract, const Market& market);
-    void set_underlying(double spot, double feed_age);
-    void set_halted(bool halted) { halted_ = halted; }
-    void set_position(std::uint32_t contract, std::int64_t quantity) { positions_[contract] = quantity; }
-    void set_cash(Money cash) { cash_ = cash; }
+    // --- what holds. Limits change at once, for what comes next; nothing that works is withdrawn.
+    void set_limits(const Limits& limits);
+    void set_state(State state);
+    void set_account_state(std::uint32_t account, State state);
+    void set_account_enabled(std::uint32_t account, bool enabled);
+    void set_tradable(std::uint32_t contract, bool tradable);
+    void set_restricted(std::uint32_t contract, bool restricted);
+    // A person has looked: what tripped by executions may trade again.
+    void reset_repeated_executions(std::uint32_t strategy);
+    void reset_protection(std::uint32_t account, std::uint32_t underlying);
+    [[nodiscard]] State state() const { return state_; }
 
-    // Whether the order could be judged at all: legs known and distinct, ratios not 0 (a single leg +-1),
-    // quantity positive, numbers within kMaxContracts and kMaxLimitPrice.
+    // --- the market. `now_ns` is the instant to which the ages belong; they grow with the time of the order.
+    void set_market(std::uint32_t contract, const Market& market, std::int64_t now_ns = 0);
+    void set_underlying(double spot, double feed_age, std::int64_t now_ns = 0, std::uint32_t underlying = 0);
+    // Gains of one contract, currency (multiplier included), one a cell.
+    void set_scenarios(std::uint32_t contract, std::span<const double> gains);
+
+    // --- books
+    void set_position(std::uint32_t contract, std::int64_t quantity, std::uint32_t account = 0);
+    void set_cash(Money cash, std::uint32_t account = 0);
+    // Room for one more strategy; its number.
+    std::uint32_t add_strategy();
+
+    // Whether the order could be judged at all: 1 to kMaxLegs legs, known and distinct, ratios not 0 (a
+    // single leg +-1), quantity positive, numbers within kMaxContracts and kMaxLimitPrice, account and
+    // strategy known.
     [[nodiscard]] bool is_well_formed(const OrderTerms& order) const;
 
     // `order` must be well formed. `working`: the handle of the working version that it would replace.
-    [[nodiscard]] Verdict check(const OrderTerms& order, std::int64_t now_ns,
-                                std::optional<OrderHandle> working = std::nullopt);
+    [[nodiscard]] Verdict check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder);
 
-    // A new order is on its way; it counts in the rate window at `now_ns`.
+    // Check and, if accepted, book in one step.
+    Submission submit(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder);
+
+    // The quick way for single legs. Any content of the record is allowed. Returns the check that refused.
+    Check submit(const OrderRecord& record, VerdictRecord& verdict);
+    // Returns how many were accepted. The lock is given up between records now and then.
+    std::size_t submit_batch(std::span<const OrderRecord> records, VerdictRecord* verdicts);
+
+    // A new order is on its way; it counts in the rate window at `now_ns`. kNoOrder: too many work.
     OrderHandle add_working(const OrderTerms& order, std::int64_t now_ns);
     Booking reprice(OrderHandle handle, std::int64_t limit_price);
     // `quantity` units were filled for `cash` in all (nullopt: at the limit); fees are added by estimate.
-    Booking fill(OrderHandle handle, std::int64_t quantity, std::optional<Money> cash);
+    Booking fill(OrderHandle handle, std::int64_t quantity, std::optional<Money> cash,
+                 std::int64_t now_ns = 0);
     // The order will not fill any more; a late fill is still booked.
     Booking finish(OrderHandle handle);
 
-    [[nodiscard]] std::int64_t position(std::uint32_t contract) const { return positions_[contract]; }
+    [[nodiscard]] std::int64_t position(std::uint32_t contract, std::uint32_t account = 0) const;
     [[nodiscard]] std::size_t contract_count() const { return contracts_.size(); }
+    [[nodiscard]] std::size_t account_count() const { return accounts_.size(); }
+    [[nodiscard]] std::size_t strategy_count() const { return strategies_.size(); }
+    [[nodiscard]] std::size_t scenario_count() const { return scenarios_.cells(); }
     [[nodiscard]] std::size_t working_count() const { return active_.size(); }
-    [[nodiscard]] Money cash() const { return cash_; }
-    [[nodiscard]] Exposure exposure();
+    [[nodiscard]] Money cash(std::uint32_t account = 0) const { return accounts_[account].cash; }
+    [[nodiscard]] Exposure exposure(std::uint32_t account = 0);
 
   private:
-    struct WorkingOrder {
-        std::vector<Leg> legs;
+    static constexpr std::size_t kLanes = 4;  // delta, gamma, vega, gross notional
+    static constexpr std::uint32_t kNoSlot = UINT32_MAX;
+
+    // Two cache lines that hold what a check reads of a contract.
+    struct alignas(64) Instrument {
+        // Highest limit price (signed: negative to sell) of an order that sells [0], buys [1]: by the far
+        // touch and the collar, and by our own single-leg working orders of the other side.
+        std::int64_t far[2], own[2];
+        std::int64_t feed_ns, change_ns;                 // when last confirmed, changed
+        double unit[kLanes];                             // of one contract
+        std::uint32_t edge, increment_below, increment;  // the first two bands
+        std::uint32_t lot;
+        std::uint32_t underlying, expiry;
+        std::uint32_t first_own;  // of our own single-leg working orders
+        bool tradable, restricted, many_bands;
+        bool special;  // one of the three is out of the ordinary, or the lot, or it is a stock
+        double money_per_price;
+    };
+    // One account's, or one strategy's, business in one contract. `reach`: how short [0] and how long [1]
+    // fills may make it. `combos`: working orders of several legs.
+    struct alignas(32) Cell {
+        std::int64_t position, reach[2];
+        std::int32_t combos;
+        bool listed;
+
+        [[nodiscard]] std::int64_t buying() const { return reach[1] - position; }
+        [[nodiscard]] std::int64_t selling() const { return reach[0] + position; }
+        [[nodiscard]] bool is_busy() const { return position != 0 || reach[0] != 0 || reach[1] != 0; }
+        // The largest position of either sign; the sum of both reaches is never negative.
+        [[nodiscard]] std::int64_t gross() const { return std::max(reach[0], reach[1]); }
+        [[nodiscard]] std::int64_t gross_with(bool buys, std::int64_t quantity) const {
+            return std::max(reach[buys] + quantity, reach[!buys]);
+        }
+        void move(std::int64_t change) {
+            position += change;
+            reach[0] -= change;
+            reach[1] += change;
+        }
+    };
+    // Sums in the worst way: positions, and with the orders that add to them or take away. Gross notional has
+    // an upper sum alone. `cap` is the limit, NaN where it is not set or a summand is not known.
+    struct alignas(64) Scope {
+        double up[kLanes], down[kLanes], cap[kLanes], held[kLanes];
+
+        void add_order(const double* sums, double sign) {
+            for (std::size_t j = 0; j < 3; ++j) (sums[j] < 0.0 ? down : up)[j] += sign * sums[j];
+        }
+    };
+    struct Underlying {
+        double spot = kUnknown;
+        std::int64_t feed_ns;
+    };
+    struct alignas(64) Account {
+        std::int64_t open_orders = 0;
+        std::int64_t open_quantity = 0;
+        std::int64_t messages = 0;
+        double debit = 0.0;  // money that working orders would pay
+        // What no order moves, made anew by `settle` from the fields below: the messages allowed, cash given
+        // out, whether every order is refused (a state, the loss of the day).
+        std::int64_t most_messages = 0;
+        double spent = 0.0;
+        bool refuses_all = true;
+        bool enabled = true;
+        State state = State::active;
+        Money cash = 0;
+        double value = 0.0;         // positions at mid, money
+        std::int64_t held = 0;      // contracts with a position
+        std::int64_t unmarked = 0;  // positions without a mark
+        std::int64_t executions = 0;
+        std::int64_t spanning = 0;  // working orders over several expiries
+        std::int64_t stocks = 0;    // stocks held or worked
+        bool stale_scenarios = false;
+        EventWindow sent;
+        RecentOrders recent;
+        std::vector<std::uint32_t> touched;
+    };
+    struct Strategy {
+        EventWindow executed;
+        bool tripped = false;
+        std::vector<Cell> cells;
+        std::vector<std::uint32_t> touched;
+    };
+    struct Protection {
+        SumWindow filled;
+        std::int64_t tripped = 0;  // contracts that did it
+    };
+    struct alignas(64) WorkingOrder {
         std::int64_t remaining;
         std::int64_t limit_price;
+        std::uint32_t leg_count;
         std::uint32_t trade;
-        bool working;
+        std::uint32_t account, strategy;
+        std::uint32_t generation = 0;
+        std::uint32_t active_at;           // place in active_, kNoSlot: does not work
+        std::uint32_t next_own, last_own;  // single-leg orders on the same contract
+        Leg legs[kMaxLegs];                // a single leg ends in the first cache line
+
+        [[nodiscard]] OrderTerms terms() const {
+            return {{legs, leg_count}, remaining, limit_price, trade, account, strategy};
+        }
     };
-    struct Totals {
-        Greeks held, high, low;  // positions; sums of the positive and of the negative working ones
-        double notional = 0.0;
+    // Limits as they are compared.
+    struct Bounds {
+        std::int64_t order_quantity, position, open_quantity, open_orders, order_price;
+        std::int64_t feed_age, change_age, duplicate_window, orders_per_minute, price_collar;
+        std::int64_t repeated_executions, repeated_window, protection_quantity, protection_window;
+        std::uint64_t most_quantity, most_price;  // of an order that is read at all
+        bool refuse_all;                          // a limit that every single leg needs is not set
+        double credit, daily_loss, order_to_trade, scenario_loss;
+        Money order_loss, portfolio_loss;
+        double order[kLanes];
+        double portfolio[kLanes], strategy[kLanes], underlying[kLanes], expiry[kLanes];
     };
     struct Touch {
         std::int64_t price = 0;  // 1/10000 a share of the order
         bool known = true;
         std::uint32_t contract = 0;  // the first leg without a market
     };
+    class Guard;
 
-    // Positions, and working orders without `except` but with `candidate` as the last one.
-    void gather(std::optional<OrderHandle> except, const OrderTerms* candidate);
-    [[nodiscard]] Totals totals() const;
-    [[nodiscard]] Greeks greeks_of(const OrderTerms& order) const;
+    // --- limit_engine.cpp: what holds, and bookings. The lock is held.
+    void bound();
+    [[nodiscard]] WorkingOrder* find(OrderHandle handle);
+    [[nodiscard]] OrderHandle handle_of(const WorkingOrder& order) const;
+    OrderHandle take_slot(const OrderTerms& order);
+    void count_sent(const OrderTerms& order, std::int64_t now_ns, bool is_new);
+    void activate(WorkingOrder& order);
+    void deactivate(WorkingOrder& order);
+    void move(const OrderTerms& order, int sign);      // sums, cells, losses
+    void move_leg(const OrderTerms& order, int sign);  // the same for a single leg
+    void move_losses(const OrderTerms& order, int sign);
+    void move_position(std::uint32_t account, std::uint32_t strategy, std::uint32_t contract,
+                       std::int64_t change);
+    [[nodiscard]] std::uint32_t claim_slot();
+    void enlist(std::uint32_t slot);                    // among the active ones
+    void list_leg(std::uint32_t slot, Instrument& it);  // among our own on a contract
+    void unlist_own(WorkingOrder& order);
+    void count_execution(const WorkingOrder& order, std::int64_t quantity, std::int64_t now_ns);
+    void add_gross(std::uint32_t account, std::uint32_t contract, double contracts);
+
+    // --- limit_totals.cpp: from the books anew, where increments do not do
+    void refresh();
+    void refresh_scopes();
+    void refresh_scenarios(std::uint32_t account);
+    void place_touch(std::uint32_t contract);
+    void place_special(std::uint32_t contract);
+    void settle(Account& account);
+    void settle_all();
+    [[nodiscard]] bool has_curve(const OrderTerms& order) const;
+    // Worst loss with one more order. Exact, or a bound that is `good_enough` already.
+    [[nodiscard]] Money portfolio_loss(std::uint32_t account, const OrderTerms* more, Money good_enough);
+    void gather(std::uint32_t account);
+    [[nodiscard]] bool closes_trade(const OrderTerms& order);
+    [[nodiscard]] bool reduces_risk(const OrderTerms& order);
+
+    // Legs of one underlying, and of one expiry, are netted with each other: visit(scope, its first check,
+    // sums).
+    template <class Visit>
+    void for_each_scope(const OrderTerms& order, Visit visit);
+
+    // --- limit_checks.cpp
+    [[nodiscard]] std::uint64_t screen(const OrderTerms& order, std::int64_t now_ns, bool is_new);
+    [[nodiscard]] std::uint64_t screen_account(const OrderTerms& order, std::int64_t now_ns, bool is_new,
+                                               std::int64_t contracts, double debit) const;
+    [[nodiscard]] std::uint64_t screen_leg(const OrderTerms& order, std::int64_t now_ns) const;
+    [[nodiscard]] std::uint64_t screen_legs(const OrderTerms& order, std::int64_t now_ns);
+    [[nodiscard]] std::uint64_t screen_losses(const OrderTerms& order, Money& own_loss);
+    [[nodiscard]] Money order_loss(const OrderTerms& order);
+    // The mask of what refuses the order in the end; 0 accepts. `judges_always`: whether it reduces risk is
+    // wanted even where it does not decide.
+    [[nodiscard]] std::uint64_t judge(const OrderTerms& order, std::int64_t now_ns, bool is_new,
+                                      bool judges_always, bool& reduces, Money& own_loss);
+    [[nodiscard]] Verdict verdict_on(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask,
+                                     bool reduces, Money own_loss);
+    [[nodiscard]] Verdict check_locked(const OrderTerms& order, std::int64_t now_ns, OrderHandle working);
+    [[nodiscard]] bool passes_sanity(const OrderTerms& order) const;
+
+    // --- limit_reasons.cpp: what to say of the first check that failed
+    void explain(const OrderTerms& order, std::int64_t now_ns, Verdict& verdict);
+    void explain_scope(const OrderTerms& order, Verdict& verdict);
+    void explain_age(const OrderTerms& order, std::int64_t now_ns, Verdict& verdict) const;
+    void explain_collar(const OrderTerms& order, Verdict& verdict) const;
     [[nodiscard]] Touch far_touch(const OrderTerms& order, bool generous) const;
-    [[nodiscard]] std::int64_t multiplier_of(const OrderTerms& order) const;
     [[nodiscard]] bool is_on_grid(const OrderTerms& order) const;
-    [[nodiscard]] Money portfolio_loss();
-    [[nodiscard]] bool closes_trade(const OrderTerms& order, std::optional<OrderHandle> except);
+    [[nodiscard]] bool meets_own(const OrderTerms& order) const;
+    [[nodiscard]] std::uint64_t hash_of(const OrderTerms& order) const;
+    void order_units(const OrderTerms& order, double* sums) const;
+    [[nodiscard]] static double gross_change(const Cell& cell, const Leg& leg, std::int64_t quantity);
 
-    bool check_halt(Verdict& verdict) const;
-    bool check_price(const OrderTerms& order, Verdict& verdict) const;
-    bool check_ages(const OrderTerms& order, Verdict& verdict) const;
-    bool check_collar(const OrderTerms& order, Verdict& verdict) const;
-    bool check_order_exposure(const OrderTerms& order, Verdict& verdict) const;
-    bool check_portfolio_exposure(const OrderTerms& order, Verdict& verdict);
-    bool check_rate(std::int64_t now_ns, Verdict& verdict) const;
+    // --- limit_records.cpp
+    // All checks of a new single-leg order at once, and its booking: kNoOrder where any of them fails or more
+    // than this knows is needed. Nothing has changed then.
+    OrderHandle reserve(const OrderRecord& record);
+    [[nodiscard]] bool stays_within_losses(const OrderTerms& order);
+    Check submit_locked(const OrderRecord& record, VerdictRecord& verdict);
+    Check submit_slowly(const OrderRecord& record, VerdictRecord& verdict);
+    [[nodiscard]] bool read(const OrderRecord& record, Leg& leg, OrderTerms& order) const;
+
+    [[nodiscard]] Cell& cell(std::uint32_t account, std::uint32_t contract) {
+        return cells_[account * contracts_.size() + contract];
+    }
+    [[nodiscard]] const Cell& cell(std::uint32_t account, std::uint32_t contract) const {
+        return cells_[account * contracts_.size() + contract];
+    }
 
     Limits limits_;
+    Bounds bounds_{};
+    State state_ = State::active;
+    bool judges_losses_;
+    bool stale_scopes_ = true;  // the sums must be made anew before they are read
     std::vector<ContractTerms> contracts_;
     std::vector<std::vector<TickBand>> bands_;
     std::vector<Market> market_;
-    double spot_ = kUnknown;
-    double underlying_feed_age_ = kUnknown;
-    bool halted_ = false;
-    std::vector<std::int64_t> positions_;
-    Money cash_ = 0;
-    std::vector<WorkingOrder> orders_;  // by handle
-    std::vector<OrderHandle> active_;   // ascending
-    std::vector<std::int64_t> sent_ns_;
+    std::vector<double> marks_;  // mid, 1/10000; NaN: never seen
+    std::vector<Instrument> instruments_;
+    std::vector<Underlying> underlyings_;
+    std::size_t expiry_count_ = 0;
+    std::uint32_t contract_limit_ = 0, account_limit_ = 0, strategy_limit_ = 0;  // one beyond the last
+    std::vector<Account> accounts_;
+    std::vector<Strategy> strategies_;
+    std::vector<Cell> cells_;               // by account and contract
+    std::vector<Scope> account_scopes_;     // by account
+    std::vector<Scope> strategy_scopes_;    // by strategy
+    std::vector<Scope> underlying_scopes_;  // by account and underlying
+    std::vector<Scope> expiry_scopes_;      // by account and expiry; the last one is the stocks'
+    std::vector<Protection> protections_;   // by account and underlying
+    ScenarioTable scenarios_;
+    std::vector<LossCurves> curves_;               // by account
+    std::vector<ScenarioLosses> scenario_losses_;  // by account
+
+    std::vector<WorkingOrder> orders_;
+    std::vector<std::uint32_t> free_;  // ring of slots, oldest first
+    std::size_t free_first_ = 0;
+    std::size_t free_count_ = 0;
+    std::vector<std::uint32_t> active_;
+    std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
+
     WorstLoss worst_loss_;
     std::vector<Holding> holdings_;
     std::vector<OrderTerms> gathered_;
-    std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
     std::vector<OrderTerms> of_trade_;
+    mutable std::atomic_flag lock_ = ATOMIC_FLAG_INIT;
 };
+
+// The names of the checks, by number.
+[[nodiscard]] const char* check_name(Check check);
 
 }  // namespace optionsib::risk

@@ -9,9 +9,14 @@
 // Each expiry has its own S (a conservative bound across expiries: the minima need not coincide). Stock
 // stands with the options when all of them share one expiry, else alone, again on the safe side.
 //
-// Why vertices and kinks are enough: for given fills the payoff is linear between strikes, so the extreme
-// lies at 0, at a strike, or in the right tail; and the loss is convex in the fills, so its maximum over
-// all partial fills lies where every order is filled completely or not at all.
+// Why kinks are enough: for given fills the payoff is linear between strikes, so the extreme lies at 0, at a
+// strike, or in the right tail; and the loss is convex in the fills, so its maximum over all partial fills
+// lies where every order is filled completely or not at all.
+//
+// Why sets of fills need not be looked at: fills are independent, so at one spot (one for each expiry that
+// orders join) the worst set is the set of the orders that lose there, and the loss is a sum over orders.
+// What is left is the fee of closing, |holding| * fee: linear as long as the holding keeps its sign, so each
+// contract that could change it is taken once with either sign (the larger of both is the magnitude).
 #pragma once
 
 #include <cstddef>
@@ -50,6 +55,8 @@ struct OrderTerms {
     std::int64_t quantity;
     std::int64_t limit_price;
     std::uint32_t trade = kNoTrade;
+    std::uint32_t account = 0;
+    std::uint32_t strategy = 0;
 };
 
 struct Holding {
@@ -75,17 +82,22 @@ struct Loss {
 // Keeps its buffers between calls: nothing is allocated once they have grown.
 class WorstLoss {
   public:
-    // Up to this many combinations of fills are looked at one by one. Twelve working orders on connected
-    // expiries for `portfolio`; the product of (units + 1) of the orders for `reduces`.
+    // Up to this many combinations of fills are looked at one by one: the product of (units + 1) of the
+    // orders on connected expiries for `reduces`.
     static constexpr std::size_t kMaxCombinations = 4096;
+    // Up to this many combinations of spots (one an expiry that orders join) and signs (two a contract whose
+    // holding could change its sign) for `portfolio`.
+    static constexpr std::size_t kMaxPoints = 65'536;
 
-    explicit WorstLoss(std::span<const ContractTerms> contracts) : contracts_(contracts) {}
+    explicit WorstLoss(std::span<const ContractTerms> contracts)
+        : contracts_(contracts), places_(contracts.size(), kNowhere) {}
 
     // Worst loss of one order alone, fees both ways.
     [[nodiscard]] Loss order(const OrderTerms& order);
 
-    // Worst loss over all fills of `orders`, without `cash`. Above kMaxCombinations an upper bound: every
-    // order fills exactly where that hurts.
+    // Worst loss over all fills of `orders`, without `cash`: exact, or where there are more than kMaxPoints
+    // points and kMaxCombinations sets of fills an upper bound (every order fills exactly where that hurts).
+    // Where there is no bound only that is told.
     [[nodiscard]] Loss portfolio(std::span<const Holding> holdings, std::span<const OrderTerms> orders);
 
     // Whether filling `candidate` raises the worst loss in none of the possible fills (partial ones
@@ -95,6 +107,7 @@ class WorstLoss {
                                const OrderTerms& candidate);
 
   private:
+    static constexpr std::uint32_t kNowhere = UINT32_MAX;
     struct Group {
         std::int32_t expiry = 0;
         std::vector<std::int64_t> kinks;  // ascending, starts with 0
@@ -121,6 +134,10 @@ class WorstLoss {
     [[nodiscard]] Loss evaluate(const Int128* profile, std::size_t component) const;
     [[nodiscard]] bool is_no_worse(const Int128* filled, const Int128* unfilled, std::size_t component) const;
     [[nodiscard]] Loss component_worst(std::span<const OrderTerms> orders, std::size_t component);
+    [[nodiscard]] Loss component_sets(std::size_t component);
+    [[nodiscard]] Loss component_points(std::size_t component);
+    // How many points `component_points` would look at; SIZE_MAX where that is more than kMaxPoints.
+    [[nodiscard]] std::size_t lay_out_points(std::size_t component);
     [[nodiscard]] Loss component_bound(std::span<const OrderTerms> orders, std::size_t component);
 
     // Odometer over the fills of members_: `steps_` positions each, one step = one row of `moves_`.
@@ -132,6 +149,7 @@ class WorstLoss {
     std::vector<Group> groups_;  // the first group_count_ are in use
     std::size_t group_count_ = 0;
     std::vector<Involved> involved_;
+    std::vector<std::uint32_t> places_;  // in involved_, by contract
     std::size_t holdings_offset_ = 0;
     std::size_t cash_offset_ = 0;
     std::size_t size_ = 0;
@@ -142,6 +160,11 @@ class WorstLoss {
     std::vector<std::size_t> members_;
     std::vector<std::int64_t> steps_;
     std::vector<std::int64_t> digits_;
+    // For the points: the groups of the component, the contracts whose sign is open, the sign of each
+    // contract.
+    std::vector<std::size_t> joined_;
+    std::vector<std::size_t> open_;
+    std::vector<int> signs_;
 };
 
 }  // namespace optionsib::risk

@@ -1,0 +1,162 @@
+// What the parts of the limit engine share.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "optionsib/risk/limit_engine.hpp"
+
+namespace optionsib::risk {
+
+inline constexpr double kPriceScale = 10'000.0;
+inline constexpr double kMoneyScale = 1'000'000.0;
+// Limits are compared by the sign of what is left, so neither they nor what they bound may come near the ends
+// of the range: bounds stay within +-kFar.
+inline constexpr std::int64_t kFar = std::int64_t{1} << 62;
+inline constexpr std::int64_t kNever = -kFar;                       // a limit that everything exceeds
+inline constexpr std::int64_t kNeverNs = -(std::int64_t{1} << 61);  // before every window
+
+// One holder at a time; a waiting thread gives its core away soon.
+class LimitEngine::Guard {
+  public:
+    explicit Guard(const LimitEngine& engine) : lock_(engine.lock_) { take(); }
+    ~Guard() { lock_.clear(std::memory_order_release); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    // Lets others in between.
+    void yield() {
+        lock_.clear(std::memory_order_release);
+        take();
+    }
+
+  private:
+    void take() {
+        for (int spins = 0; lock_.test_and_set(std::memory_order_acquire); ++spins) {
+            if (spins > 64) std::this_thread::yield();
+        }
+    }
+    std::atomic_flag& lock_;
+};
+
+// Two lanes at a time; every target has registers for that.
+using Doubles = double __attribute__((vector_size(16)));
+using Integers = std::int64_t __attribute__((vector_size(16)));
+
+inline Doubles load(const double* from) {
+    Doubles lanes;
+    std::memcpy(&lanes, from, sizeof lanes);
+    return lanes;
+}
+
+inline void store(double* to, Doubles lanes) {
+    std::memcpy(to, &lanes, sizeof lanes);
+}
+
+// Adds to the lanes where `where` has all bits set.
+inline void add_where(double* to, Integers where, Doubles more) {
+    store(to, load(to) + reinterpret_cast<Doubles>(reinterpret_cast<Integers>(more) & where));
+}
+
+[[nodiscard]] inline bool is_usable(double price) {
+    return price > 0.0 && price * kPriceScale < static_cast<double>(kMaxLimitPrice);
+}
+
+[[nodiscard]] inline std::int64_t to_price(double currency) {
+    return std::llround(currency * kPriceScale);
+}
+
+// Whether x % y == 0, neither negative; the narrow division takes a fraction of the time of the wide one.
+[[nodiscard]] inline bool divides(std::int64_t y, std::int64_t x) {
+    if (((static_cast<std::uint64_t>(x) | static_cast<std::uint64_t>(y)) >> 32) == 0) [[likely]] {
+        return static_cast<std::uint32_t>(x) % static_cast<std::uint32_t>(y) == 0;
+    }
+    return x % y == 0;
+}
+
+inline std::uint64_t LimitEngine::hash_of(const OrderTerms& order) const {
+    const auto mix = [](std::uint64_t hash, std::uint64_t word) {
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
+        return hash ^ (hash >> 29);
+    };
+    std::uint64_t hash =
+        mix(static_cast<std::uint64_t>(order.quantity), static_cast<std::uint64_t>(order.limit_price));
+    for (const Leg& leg : order.legs) {
+        hash = mix(hash, (static_cast<std::uint64_t>(leg.ratio) << 32) ^ leg.contract);
+    }
+    return hash ^ (hash >> 32);
+}
+
+inline OrderHandle LimitEngine::handle_of(const WorkingOrder& order) const {
+    return (OrderHandle{order.generation} << 32) | static_cast<OrderHandle>(&order - orders_.data());
+}
+
+// The slot that has been free longest, under a new handle; there must be one.
+inline std::uint32_t LimitEngine::claim_slot() {
+    const std::uint32_t slot = free_[free_first_];
+    WorkingOrder& order = orders_[slot];
+    if (++free_first_ == free_.size()) free_first_ = 0;
+    --free_count_;
+    if (++order.generation == 0) order.generation = 1;
+    return slot;
+}
+
+inline void LimitEngine::enlist(std::uint32_t slot) {
+    orders_[slot].active_at = static_cast<std::uint32_t>(active_.size());
+    active_.push_back(slot);
+}
+
+inline void LimitEngine::list_leg(std::uint32_t slot, Instrument& it) {
+    WorkingOrder& order = orders_[slot];
+    order.last_own = kNoSlot;
+    order.next_own = it.first_own;
+    if (it.first_own != kNoSlot) orders_[it.first_own].last_own = slot;
+    it.first_own = slot;
+    std::int64_t& other_side = it.own[order.legs[0].ratio < 0];
+    other_side = std::min(other_side, -order.limit_price - 1);
+}
+
+// How much more gross position the order may lead to.
+inline double LimitEngine::gross_change(const Cell& at, const Leg& leg, std::int64_t quantity) {
+    return static_cast<double>(at.gross_with(leg.ratio > 0, std::abs(leg.ratio) * quantity) - at.gross());
+}
+
+template <class Visit>
+void LimitEngine::for_each_scope(const OrderTerms& order, Visit visit) {
+    const std::size_t count = order.legs.size();
+    const auto visit_group = [&](auto member, std::size_t first, Scope& scope, Check check) {
+        double sums[kLanes] = {};
+        for (std::size_t k = first; k < count; ++k) {
+            const Leg& leg = order.legs[k];
+            const Instrument& it = instruments_[leg.contract];
+            if (it.*member != instruments_[order.legs[first].contract].*member) continue;
+            const auto scale = static_cast<double>(leg.ratio * order.quantity);
+            for (std::size_t j = 0; j < 3; ++j) sums[j] += scale * it.unit[j];
+            sums[3] += gross_change(cell(order.account, leg.contract), leg, order.quantity) * it.unit[3];
+        }
+        visit(scope, check, sums);
+    };
+    const auto is_first = [&](auto member, std::size_t at) {
+        for (std::size_t k = 0; k < at; ++k) {
+            if (instruments_[order.legs[k].contract].*member == instruments_[order.legs[at].contract].*member)
+                return false;
+        }
+        return true;
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+        const Instrument& it = instruments_[order.legs[i].contract];
+        if (is_first(&Instrument::underlying, i)) {
+            visit_group(&Instrument::underlying, i,
+                        underlying_scopes_[order.account * underlyings_.size() + it.underlying],
+                        Check::underlying_delta);
+        }
+        if (is_first(&Instrument::expiry, i)) {
+            visit_group(&Instrument::expiry, i,
+                        expiry_scopes_[order.account * (expiry_count_ + 1) + it.expiry], Check::expiry_delta);
+        }
+    }
+}
+
+}  // namespace optionsib::risk
