@@ -55,10 +55,13 @@ constexpr Signature implied_greeks_signature = {
 
 // --- scalars -------------------------------------------------------------------------------------------
 
-European scalar_option(const Inputs& inputs) noexcept {
+Plain plain_of(const Inputs& inputs) noexcept {
     const auto& n = inputs.numbers;
-    return {inputs.kind.value, n[p_spot].value,           n[p_strike].value, n[p_time_to_expiry].value,
-            n[p_rate].value,   n[p_dividend_yield].value, n[p_shift].value};
+    return {{inputs.kind.value, n[p_spot].value, n[p_strike].value, n[p_time_to_expiry].value,
+             n[p_rate].value, n[p_dividend_yield].value, n[p_shift].value},
+            n[p_volatility].value,
+            n[p_price].value,
+            n[p_guess].value};
 }
 
 bool is_solved(Status status) noexcept {
@@ -71,11 +74,8 @@ PyObject* status_object(Status status) noexcept {
 
 // Fill fields [first, first + count) with floats.
 bool set_floats(const Owned<>& result, std::size_t first, const double* values, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        PyObject* const value = PyFloat_FromDouble(values[i]);
-        if (value == nullptr) return false;
-        set_field(result, first + i, value);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+        if (!set_field(result, first + i, values[i])) return false;
     return true;
 }
 
@@ -107,6 +107,22 @@ EuropeanColumns option_columns(const Addresses& at, const Strides& stride) noexc
             number(p_rate),     number(p_dividend_yield), number(p_shift)};
 }
 
+// Where the columns of a result stand in a walk; those that nobody wants stand nowhere.
+struct Columns {
+    std::array<std::size_t, most_columns> places{};
+
+    Columns(const Outputs& outputs, Walk& walk) {
+        for (std::size_t i = 0; i < outputs.count; ++i)
+            if (outputs.columns[i]) places[i] = walk.add(outputs.columns[i].get());
+    }
+    // The kind has place 0.
+    template <typename Addresses, typename Strides>
+    [[nodiscard]] Out<double> at(std::size_t i, const Addresses& at, const Strides& stride) const noexcept {
+        const std::size_t place = places[i];
+        return place == 0 ? Out<double>{} : Out<double>{at[place], stride[place]};
+    }
+};
+
 // Call the kernel over all elements, on several threads where asked, without the GIL where it pays.
 template <typename Kernel>
 void compute(Walk& walk, unsigned threads, const Kernel& kernel) {
@@ -122,6 +138,7 @@ void compute(Walk& walk, unsigned threads, const Kernel& kernel) {
 
 // What the caller sees of one column: a float for no dimensions, float32 where all inputs were.
 PyObject* shown(OwnedArray& column, const Shape& shape, const Options& options, bool single) {
+    if (!column) return Py_NewRef(Py_None);
     if (options.out != nullptr) return reinterpret_cast<PyObject*>(column.release());
     if (shape.dimensions == 0) return PyFloat_FromDouble(*static_cast<double*>(PyArray_DATA(column.get())));
     if (single) column = as_single(column);
@@ -170,14 +187,12 @@ PyObject* greeks_arrays(const Inputs& inputs, const Options& options) {
     const auto sign = static_cast<std::int8_t>(inputs.kind.value);
     Walk walk = walk_options(inputs, shape, sign);
     const std::size_t volatility = walk.add(inputs.numbers[p_volatility]);
-    const std::size_t first = volatility + 1;
-    for (std::size_t i = 0; i < outputs.count; ++i) walk.add(outputs.columns[i].get());
+    const Columns results(outputs, walk);
     const bool wants_status = static_cast<bool>(outputs.status);
     const std::size_t status = wants_status ? walk.add(outputs.status.get()) : 0;
     compute(walk, options.threads, [&](std::size_t size, const auto& at, const auto& stride) {
         GreekColumns columns;
-        for (std::size_t i = 0; i < outputs.count; ++i)
-            columns.columns[i] = {at[first + i], stride[first + i]};
+        for (std::size_t i = 0; i < outputs.count; ++i) columns.columns[i] = results.at(i, at, stride);
         const Out<std::int8_t> codes =
             wants_status ? Out<std::int8_t>{at[status], stride[status]} : Out<std::int8_t>{};
         greeks(options.model, options.order, options.units, size, option_columns(at, stride),
@@ -194,17 +209,18 @@ PyObject* greeks_arrays(const Inputs& inputs, const Options& options) {
     return result.release();
 }
 
-PyObject* price_scalar(Model model, const European& option, double volatility) {
+PyObject* price_scalar(Model model, const Plain& plain) {
     double result;
-    if (price(model, option, volatility, result) != Status::ok)
-        return refuse_scalar(model, option, volatility);
+    if (price(model, plain.option, plain.volatility, result) != Status::ok)
+        return refuse_scalar(model, plain.option, plain.volatility);
     return PyFloat_FromDouble(result);
 }
 
-PyObject* greeks_scalar(const Options& options, const European& option, double volatility) {
+PyObject* greeks_scalar(const Options& options, const Plain& plain) {
     Greeks values;
-    if (greeks(options.model, options.order, options.units, option, volatility, values) != Status::ok)
-        return refuse_scalar(options.model, option, volatility);
+    if (greeks(options.model, options.order, options.units, plain.option, plain.volatility, values) !=
+        Status::ok)
+        return refuse_scalar(options.model, plain.option, plain.volatility);
     const std::size_t count = greeks_of_order(options.order);
     Owned<> result = new_result(result_types.greeks[static_cast<std::size_t>(options.order - 1)], count);
     if (!result || !set_floats(result, 0, values.values.data(), count)) return nullptr;
@@ -212,33 +228,31 @@ PyObject* greeks_scalar(const Options& options, const European& option, double v
 }
 
 PyObject* price_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    European option;
-    double volatility;
-    if (read_plain(arguments, count, names, option, volatility))
-        return price_scalar(Model::bsm, option, volatility);
+    Plain plain;
+    if (read_plain(arguments, count, names, plain)) return price_scalar(Model::bsm, plain);
     Slots slots{};
     Options options;
-    Inputs inputs;
-    if (!bind(price_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(price_signature, slots, options, inputs))
+    if (!bind(price_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
+    if (read_plain(slots, options, plain)) return price_scalar(options.model, plain);
+    Inputs inputs;
+    if (!read_inputs(price_signature, slots, options, inputs)) return nullptr;
     if (!is_scalar_call(inputs, options)) return price_arrays(inputs, options);
-    return price_scalar(options.model, scalar_option(inputs), inputs.numbers[p_volatility].value);
+    return price_scalar(options.model, plain_of(inputs));
 }
 
 PyObject* greeks_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     Options options;
-    European option;
-    double volatility;
-    if (read_plain(arguments, count, names, option, volatility))
-        return greeks_scalar(options, option, volatility);
+    Plain plain;
+    if (read_plain(arguments, count, names, plain)) return greeks_scalar(options, plain);
     Slots slots{};
-    Inputs inputs;
-    if (!bind(greeks_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(greeks_signature, slots, options, inputs))
+    if (!bind(greeks_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
+    if (read_plain(slots, options, plain)) return greeks_scalar(options, plain);
+    Inputs inputs;
+    if (!read_inputs(greeks_signature, slots, options, inputs)) return nullptr;
     if (!is_scalar_call(inputs, options)) return greeks_arrays(inputs, options);
-    return greeks_scalar(options, scalar_option(inputs), inputs.numbers[p_volatility].value);
+    return greeks_scalar(options, plain_of(inputs));
 }
 
 // --- implied volatility --------------------------------------------------------------------------------
@@ -256,19 +270,18 @@ PyObject* implied_arrays(PyTypeObject* type, std::size_t column_total, const Inp
     const bool has_guess = (inputs.given >> p_guess & 1U) != 0;
     const std::size_t guess = has_guess ? walk.add(inputs.numbers[p_guess]) : 0;
     const std::size_t status = walk.add(outputs.status.get());
-    const std::size_t first = status + 1;
-    for (std::size_t i = 0; i < outputs.count; ++i) walk.add(outputs.columns[i].get());
+    const Columns results(outputs, walk);
     compute(walk, options.threads, [&](std::size_t size, const auto& at, const auto& stride) {
         const EuropeanColumns columns = option_columns(at, stride);
         const In<double> quotes{at[quote], stride[quote]};
         const In<double> starts = has_guess ? In<double>{at[guess], stride[guess]} : In<double>{};
-        const Out<double> volatility{at[first], stride[first]};
+        const Out<double> volatility = results.at(0, at, stride);
         const Out<std::int8_t> codes{at[status], stride[status]};
         if (outputs.count == 1)
             return implied_volatility(options.model, size, columns, quotes, starts, volatility, codes);
         GreekColumns greek_columns;
         for (std::size_t i = 1; i < outputs.count; ++i)
-            greek_columns.columns[i - 1] = {at[first + i], stride[first + i]};
+            greek_columns.columns[i - 1] = results.at(i, at, stride);
         implied_volatility_and_greeks(options.model, options.order, options.units, size, columns, quotes,
                                       starts, volatility, greek_columns, codes);
     });
@@ -287,52 +300,59 @@ PyObject* implied_arrays(PyTypeObject* type, std::size_t column_total, const Inp
     return result.release();
 }
 
+PyObject* implied_volatility_scalar(const Options& options, const Plain& plain) {
+    double volatility;
+    const Status status =
+        implied_volatility(options.model, plain.option, plain.price, plain.guess, volatility);
+    if (!is_solved(status)) return refuse_quote(options.model, plain.option, plain.price, status);
+    Owned<> result = new_result(result_types.implied_volatility, 2);
+    if (!result || !set_field(result, 0, volatility)) return nullptr;
+    set_field(result, 1, status_object(status));
+    return result.release();
+}
+
+PyObject* implied_greeks_scalar(const Options& options, const Plain& plain) {
+    const std::size_t count = greeks_of_order(options.order);
+    double volatility;
+    Greeks values;
+    const Status status =
+        implied_volatility_and_greeks(options.model, options.order, options.units, plain.option, plain.price,
+                                      plain.guess, volatility, values);
+    if (!is_solved(status)) return refuse_quote(options.model, plain.option, plain.price, status);
+    Owned<> result =
+        new_result(result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)], count + 2);
+    if (!result || !set_field(result, 0, volatility) || !set_floats(result, 2, values.values.data(), count))
+        return nullptr;
+    set_field(result, 1, status_object(status));
+    return result.release();
+}
+
 PyObject* implied_volatility_function(PyObject*, PyObject* const* arguments, Py_ssize_t count,
                                       PyObject* names) {
     Slots slots{};
     Options options;
-    Inputs inputs;
-    if (!bind(implied_volatility_signature, arguments, count, names, slots) ||
-        !read_options(slots, options) || !read_inputs(implied_volatility_signature, slots, options, inputs))
+    if (!bind(implied_volatility_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
-    if (!is_scalar_call(inputs, options))
-        return implied_arrays(result_types.implied_volatility, 1, inputs, options);
-    const European option = scalar_option(inputs);
-    const double quote = inputs.numbers[p_price].value;
-    double volatility;
-    const Status status =
-        implied_volatility(options.model, option, quote, inputs.numbers[p_guess].value, volatility);
-    if (!is_solved(status)) return refuse_quote(options.model, option, quote, status);
-    Owned<> result = new_result(result_types.implied_volatility, 2);
-    if (!result || !set_floats(result, 0, &volatility, 1)) return nullptr;
-    set_field(result, 1, status_object(status));
-    return result.release();
+    Plain plain;
+    if (read_plain(slots, options, plain)) return implied_volatility_scalar(options, plain);
+    Inputs inputs;
+    if (!read_inputs(implied_volatility_signature, slots, options, inputs)) return nullptr;
+    if (is_scalar_call(inputs, options)) return implied_volatility_scalar(options, plain_of(inputs));
+    return implied_arrays(result_types.implied_volatility, 1, inputs, options);
 }
 
 PyObject* implied_greeks_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     Slots slots{};
     Options options;
+    if (!bind(implied_greeks_signature, arguments, count, names, slots) || !read_options(slots, options))
+        return nullptr;
+    Plain plain;
+    if (read_plain(slots, options, plain)) return implied_greeks_scalar(options, plain);
     Inputs inputs;
-    if (!bind(implied_greeks_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(implied_greeks_signature, slots, options, inputs))
-        return nullptr;
-    PyTypeObject* const type = result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)];
-    const std::size_t values_wanted = greeks_of_order(options.order);
-    if (!is_scalar_call(inputs, options)) return implied_arrays(type, values_wanted + 1, inputs, options);
-    const European option = scalar_option(inputs);
-    const double quote = inputs.numbers[p_price].value;
-    double volatility;
-    Greeks values;
-    const Status status =
-        implied_volatility_and_greeks(options.model, options.order, options.units, option, quote,
-                                      inputs.numbers[p_guess].value, volatility, values);
-    if (!is_solved(status)) return refuse_quote(options.model, option, quote, status);
-    Owned<> result = new_result(type, values_wanted + 2);
-    if (!result || !set_floats(result, 0, &volatility, 1) ||
-        !set_floats(result, 2, values.values.data(), values_wanted))
-        return nullptr;
-    set_field(result, 1, status_object(status));
-    return result.release();
+    if (!read_inputs(implied_greeks_signature, slots, options, inputs)) return nullptr;
+    if (is_scalar_call(inputs, options)) return implied_greeks_scalar(options, plain_of(inputs));
+    return implied_arrays(result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)],
+                          greeks_of_order(options.order) + 1, inputs, options);
 }
 
 // --- the module ----------------------------------------------------------------------------------------
@@ -390,7 +410,7 @@ void register_pricing(pybind11::module_& module) {
     const auto check = [](bool success) {
         if (!success) throw pybind11::error_already_set();
     };
-    check(import_numpy() && prepare_arguments() && prepare_results(module.ptr()));
+    check(import_numpy() && prepare_arguments() && prepare_kinds() && prepare_results(module.ptr()));
     // Where users find them: pickles and help name this module.
     const Owned<> home(PyUnicode_InternFromString("optionsib.pricing"));
     for (PyMethodDef& definition : public_functions) {
