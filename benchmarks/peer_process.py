@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from benchmarks.harness import SelfTimed
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"peers": "bench-peers", "vollib": "bench-venv", "voltic": "bench-voltic"}
+FOLDERS = {
+    "peers": "bench-peers",
+    "vollib": "bench-venv",
+    "voltic": "bench-voltic",
+    "quantlib": "bench-quantlib",
+}
 
 
 class PeerProcess:

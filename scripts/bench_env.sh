@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Environments of the benchmark peers, each of its own under build/: none may touch the lock that we ship with.
 #
-# usage: scripts/bench_env.sh peers | vollib | voltic
-#   peers   build/bench-peers:  oneMKL, numba, pyfeng, fast-vollib (with jax)
-#   vollib  build/bench-venv:   py_vollib_vectorized (numba 0.59, numpy < 2)
-#   voltic  build/bench-voltic: voltic 0.1, of which there is a wheel for Python 3.12 alone
+# usage: scripts/bench_env.sh peers | vollib | voltic | quantlib
+#   peers     build/bench-peers:    oneMKL, numba, pyfeng, fast-vollib (with jax)
+#   vollib    build/bench-venv:     py_vollib_vectorized (numba 0.59, numpy < 2)
+#   voltic    build/bench-voltic:   voltic 0.1, of which there is a wheel for Python 3.12 alone
+#   quantlib  build/bench-quantlib: QuantLib, which is timed in a process of its own
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=3.11
-case ${1:?usage: scripts/bench_env.sh peers|vollib|voltic} in
+case ${1:?usage: scripts/bench_env.sh peers|vollib|voltic|quantlib} in
 peers)
     venv=build/bench-peers
     packages=(numpy==2.4.6 scipy==1.17.1 mkl==2026.2.0 intel-openmp==2026.2.0 numba==0.68.1 llvmlite==0.50.0
@@ -27,7 +28,12 @@ voltic)
     packages=(numpy==2.4.6 voltic==0.1.0 --only-binary=voltic)
     modules="voltic"
     ;;
-*) echo "bench_env: unknown environment '$1' (peers, vollib or voltic)" >&2; exit 2 ;;
+quantlib)
+    venv=build/bench-quantlib
+    packages=(numpy==2.4.6 QuantLib==1.44)
+    modules=QuantLib
+    ;;
+*) echo "bench_env: unknown environment '$1' (peers, vollib, voltic or quantlib)" >&2; exit 2 ;;
 esac
 stamp=$venv/complete
 if [[ -f $stamp && "$(cat "$stamp")" == "${packages[*]}" ]]; then exit 0; fi

@@ -20,5 +20,7 @@ cp "$folder"/bindings/_core.*.so "$folder/package/optionsib/_native/"
 library=$(g++ -print-file-name=libasan.so)
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # -S: without the editable install. The interpreter itself keeps memory to the end: no leak check at exit.
-LD_PRELOAD="$library" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-  PYTHONPATH="$folder/package:$packages" .venv/bin/python -S scripts/fuzz_pricing.py --seed "$seed" --calls "$calls"
+for script in fuzz_pricing fuzz_american; do
+  LD_PRELOAD="$library" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+    PYTHONPATH="$folder/package:$packages" .venv/bin/python -S scripts/$script.py --seed "$seed" --calls "$calls"
+done
