@@ -86,6 +86,25 @@ void refuse(const char* name, const char* expectation, double value) {
     if (number) PyErr_Format(PyExc_ValueError, "%s must be %s, got %R", name, expectation, number.get());
 }
 
+inline bool read_plain_number(PyObject* object, double& number) noexcept {
+    if (PyFloat_CheckExact(object)) [[likely]] {
+        number = PyFloat_AS_DOUBLE(object);
+        return true;
+    }
+    if (!PyLong_CheckExact(object)) return false;
+    number = PyLong_AsDouble(object);
+    if (number != -1.0 || PyErr_Occurred() == nullptr) return true;
+    PyErr_Clear();
+    return false;
+}
+
+inline bool read_plain_kind(PyObject* object, double& kind) noexcept {
+    int sign = common_kinds.sign(object);
+    if (sign == 0) sign = scalar_sign(object);
+    kind = sign;
+    return sign == 1 || sign == -1;
+}
+
 // Raise the ValueError that names the bad argument of an option.
 PyObject* refuse_option(Model model, const European& option) {
     const double lowest = model == Model::displaced ? -option.shift : 0.0;
@@ -173,26 +192,42 @@ bool add_public_functions(PyObject* module, std::span<PyMethodDef> definitions) 
     return true;
 }
 
-bool read_plain(PyObject* const* arguments, Py_ssize_t count, PyObject* names, European& option,
-                double& volatility) noexcept {
+bool read_plain(PyObject* const* arguments, Py_ssize_t count, PyObject* names, Plain& plain) noexcept {
     if (names != nullptr || count < 6 || count > 7) return false;
-    std::array<double, 6> numbers{};
-    for (Py_ssize_t i = 1; i < count; ++i) {
-        PyObject* const object = arguments[i];
-        double& number = numbers[static_cast<std::size_t>(i - 1)];
-        if (PyFloat_CheckExact(object)) {
-            number = PyFloat_AS_DOUBLE(object);
-        } else if (PyLong_CheckExact(object)) {
-            number = PyLong_AsDouble(object);
-            if (number == -1.0 && PyErr_Occurred() != nullptr) return PyErr_Clear(), false;
-        } else {
-            return false;
-        }
+    European& option = plain.option;
+    option.dividend_yield = 0.0;
+    option.shift = 0.0;
+    return read_plain_kind(arguments[0], option.kind) && read_plain_number(arguments[1], option.spot) &&
+           read_plain_number(arguments[2], option.strike) &&
+           read_plain_number(arguments[3], option.time_to_expiry) &&
+           read_plain_number(arguments[4], option.rate) &&
+           read_plain_number(arguments[5], plain.volatility) &&
+           (count == 6 || read_plain_number(arguments[6], option.dividend_yield));
+}
+
+bool read_plain(const Slots& slots, const Options& options, Plain& plain) noexcept {
+    if (options.out != nullptr || options.status != nullptr) return false;
+    std::array<double, number_count> numbers;
+    for (std::size_t i = 0; i < number_count; ++i) {
+        numbers[i] = 0.0;
+        PyObject* const object = slots[i];
+        if (object == nullptr || (i == p_guess && object == Py_None)) continue;
+        if (!read_plain_number(object, numbers[i])) return false;
     }
-    const int sign = scalar_sign(arguments[0]);
-    option = {static_cast<double>(sign), numbers[0], numbers[1], numbers[2], numbers[3], numbers[5]};
-    volatility = numbers[4];
-    return sign == 1 || sign == -1;
+    if ((options.model != Model::bsm && numbers[p_dividend_yield] != 0.0) ||
+        (options.model != Model::displaced && numbers[p_shift] != 0.0))
+        return false;
+    plain.option = {0.0,
+                    numbers[p_spot],
+                    numbers[p_strike],
+                    numbers[p_time_to_expiry],
+                    numbers[p_rate],
+                    numbers[p_dividend_yield],
+                    numbers[p_shift]};
+    plain.volatility = numbers[p_volatility];
+    plain.price = numbers[p_price];
+    plain.guess = numbers[p_guess];
+    return read_plain_kind(slots[p_kind], plain.option.kind);
 }
 
 PyObject* refuse_scalar(Model model, const European& option, double volatility) {

@@ -39,10 +39,19 @@ template <typename Function>
 // definitions must live as long as the process.
 [[nodiscard]] bool add_public_functions(PyObject* module, std::span<PyMethodDef> definitions);
 
-// The common call, positional Python numbers and no keyword, read without the general way, which costs as
-// much again. False (and no exception) for any other call.
+// A call on one option in Python numbers, read without the general way, which costs as much as the
+// arithmetic.
+struct Plain {
+    pricing::European option;
+    double volatility, price, guess;
+};
+
+// By position, no keyword; `price` and `guess` are left alone. False (and no exception) for any other call.
 [[nodiscard]] bool read_plain(PyObject* const* arguments, Py_ssize_t count, PyObject* names,
-                              pricing::European& option, double& volatility) noexcept;
+                              Plain& plain) noexcept;
+// False (and no exception) where an argument is no Python number, where results go to an array, or where the
+// model has no use for a number that was given.
+[[nodiscard]] bool read_plain(const Slots& slots, const Options& options, Plain& plain) noexcept;
 
 // Raise the ValueError that names the bad argument; nullptr.
 PyObject* refuse_scalar(pricing::Model model, const pricing::European& option, double volatility);

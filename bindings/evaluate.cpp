@@ -48,13 +48,15 @@ Walk ArrayCall::walk_all() {
         walk.add(offsets_.get());
     else
         walk.add_value(&sign_);  // holds the place
-    for (std::size_t i = 0; i < outputs_.count; ++i) walk.add(outputs_.columns[i].get());
+    for (std::size_t i = 0; i < outputs_.count; ++i)
+        if (outputs_.columns[i]) walk.add(outputs_.columns[i].get());
     if (outputs_.status) walk.add(outputs_.status.get());
     return walk;
 }
 
 // What the caller sees of one column: a float for no dimensions, float32 where all inputs were.
 PyObject* ArrayCall::shown(OwnedArray& column) const {
+    if (!column) return Py_NewRef(Py_None);
     if (options_.out == nullptr && shape_.dimensions == 0)
         return PyFloat_FromDouble(*static_cast<double*>(PyArray_DATA(column.get())));
     if (options_.out == nullptr && inputs_.is_single())

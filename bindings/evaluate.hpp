@@ -132,10 +132,13 @@ class ArrayCall {
                 {},
                 {}};
         if ((inputs_.given >> p_guess & 1U) != 0) run.guess = number(p_guess);
-        for (std::size_t i = 0; i < outputs_.count; ++i)
-            run.columns[i] = {at[at_columns + i], stride[at_columns + i]};
-        const std::size_t last = at_columns + outputs_.count;
-        if (outputs_.status) run.status = {at[last], stride[last]};
+        std::size_t place = at_columns;
+        for (std::size_t i = 0; i < outputs_.count; ++i) {
+            if (!outputs_.columns[i]) continue;  // nobody wants it
+            run.columns[i] = {at[place], stride[place]};
+            ++place;
+        }
+        if (outputs_.status) run.status = {at[place], stride[place]};
         return run;
     }
     [[nodiscard]] PyObject* shown(OwnedArray& column) const;

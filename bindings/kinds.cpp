@@ -138,6 +138,14 @@ bool all_signs(PyArrayObject* array) {
 
 }  // namespace
 
+CommonKinds common_kinds;
+
+bool prepare_kinds() {
+    common_kinds = {PyUnicode_InternFromString("call"), PyUnicode_InternFromString("put"), PyLong_FromLong(1),
+                    PyLong_FromLong(-1)};
+    return PyErr_Occurred() == nullptr;
+}
+
 int scalar_sign(PyObject* object) noexcept {
     if (PyUnicode_Check(object)) return text_sign(object);
     if (PyLong_Check(object)) {

@@ -36,8 +36,8 @@ bool Outputs::prepare(std::size_t columns_wanted, PyTypeObject* type, bool wants
     } else if (is_previous) {
         for (std::size_t i = 0; i < count; ++i) {
             const std::size_t field = i + (carries_status && i > 0 ? 1 : 0);
-            if (!take(i, PyStructSequence_GET_ITEM(options.out, static_cast<Py_ssize_t>(field)), shape))
-                return false;
+            PyObject* const previous = PyStructSequence_GET_ITEM(options.out, static_cast<Py_ssize_t>(field));
+            if (!(i > 0 && previous == Py_None) && !take(i, previous, shape)) return false;
         }
         if (carries_status && status_wanted == nullptr)
             status_wanted = PyStructSequence_GET_ITEM(options.out, 1);
@@ -74,23 +74,30 @@ bool Outputs::take_rows(PyObject* object, PyTypeObject* type, const Shape& shape
     }
     Shape rows;
     rows.dimensions = shape.dimensions + 1;
-    rows.extents[0] = static_cast<npy_intp>(count);
+    auto* const array = reinterpret_cast<PyArrayObject*>(object);
+    const auto most = static_cast<npy_intp>(count);
+    const npy_intp given = PyArray_NDIM(array) == rows.dimensions ? PyArray_DIM(array, 0) : most;
+    rows.extents[0] = std::clamp(given, npy_intp{1}, most);
     std::copy_n(shape.extents.begin(), shape.dimensions, rows.extents.begin() + 1);
     if (!check_output(object, NPY_DOUBLE, rows, "out")) return false;
-    for (std::size_t i = 0; i < count; ++i) {
-        columns[i] = row_of(reinterpret_cast<PyArrayObject*>(object), static_cast<npy_intp>(i));
-        if (!columns[i]) return false;
+    for (npy_intp i = 0; i < rows.extents[0]; ++i) {
+        OwnedArray& column = columns[static_cast<std::size_t>(i)];
+        column = row_of(array, i);
+        if (!column) return false;
     }
     return true;
 }
 
 bool Outputs::check_overlaps(const Inputs& inputs, bool check_columns, bool check_status) const {
     std::array<PyArrayObject*, most_columns> others{};
+    std::size_t other_count = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        if (check_columns && !check_overlap(columns[i].get(), inputs, others.data(), i, "out")) return false;
-        others[i] = columns[i].get();
+        if (!columns[i]) continue;
+        if (check_columns && !check_overlap(columns[i].get(), inputs, others.data(), other_count, "out"))
+            return false;
+        others[other_count++] = columns[i].get();
     }
-    return !check_status || check_overlap(status.get(), inputs, others.data(), count, "status");
+    return !check_status || check_overlap(status.get(), inputs, others.data(), other_count, "status");
 }
 
 }  // namespace optionsib::bindings

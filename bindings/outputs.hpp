@@ -10,7 +10,8 @@ namespace optionsib::bindings {
 
 inline constexpr std::size_t most_columns = pricing::greek_count + 1;  // the volatility before the Greeks
 
-// The arrays that a call writes to: `count` columns of doubles, and the status where it is wanted.
+// The arrays that a call writes to: `count` columns of doubles, empty where not wanted, and the status where
+// it is wanted.
 class Outputs {
   public:
     std::size_t count = 0;

@@ -49,13 +49,17 @@ constexpr Signature implied_greeks_signature = {
     {p_price, p_kind, p_spot, p_strike, p_time_to_expiry, p_rate, p_dividend_yield, p_model, p_shift, p_guess,
      p_order, p_units, p_out, p_status, p_threads}};
 
+// --- scalars -------------------------------------------------------------------------------------------
+
+Plain plain_of(const Inputs& inputs) noexcept {
+    const auto& n = inputs.numbers;
+    return {scalar_option(inputs), n[p_volatility].value, n[p_price].value, n[p_guess].value};
+}
+
 // Fill fields [first, first + count) with floats.
 bool set_floats(const Owned<>& result, std::size_t first, const double* values, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) {
-        PyObject* const value = PyFloat_FromDouble(values[i]);
-        if (value == nullptr) return false;
-        set_field(result, first + i, value);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+        if (!set_field(result, first + i, values[i])) return false;
     return true;
 }
 
@@ -76,17 +80,18 @@ PyObject* greeks_arrays(const Inputs& inputs, const Options& options) {
     });
 }
 
-PyObject* price_scalar(Model model, const European& option, double volatility) {
+PyObject* price_scalar(Model model, const Plain& plain) {
     double result;
-    if (price(model, option, volatility, result) != Status::ok)
-        return refuse_scalar(model, option, volatility);
+    if (price(model, plain.option, plain.volatility, result) != Status::ok)
+        return refuse_scalar(model, plain.option, plain.volatility);
     return PyFloat_FromDouble(result);
 }
 
-PyObject* greeks_scalar(const Options& options, const European& option, double volatility) {
+PyObject* greeks_scalar(const Options& options, const Plain& plain) {
     Greeks values;
-    if (greeks(options.model, options.order, options.units, option, volatility, values) != Status::ok)
-        return refuse_scalar(options.model, option, volatility);
+    if (greeks(options.model, options.order, options.units, plain.option, plain.volatility, values) !=
+        Status::ok)
+        return refuse_scalar(options.model, plain.option, plain.volatility);
     const std::size_t count = greeks_of_order(options.order);
     Owned<> result = new_result(result_types.greeks[static_cast<std::size_t>(options.order - 1)], count);
     if (!result || !set_floats(result, 0, values.values.data(), count)) return nullptr;
@@ -94,33 +99,31 @@ PyObject* greeks_scalar(const Options& options, const European& option, double v
 }
 
 PyObject* price_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-    European option;
-    double volatility;
-    if (read_plain(arguments, count, names, option, volatility))
-        return price_scalar(Model::bsm, option, volatility);
+    Plain plain;
+    if (read_plain(arguments, count, names, plain)) return price_scalar(Model::bsm, plain);
     Slots slots{};
     Options options;
-    Inputs inputs;
-    if (!bind(price_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(price_signature, slots, options, inputs))
+    if (!bind(price_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
+    if (read_plain(slots, options, plain)) return price_scalar(options.model, plain);
+    Inputs inputs;
+    if (!read_inputs(price_signature, slots, options, inputs)) return nullptr;
     if (!is_scalar_call(inputs, options)) return price_arrays(inputs, options);
-    return price_scalar(options.model, scalar_option(inputs), inputs.numbers[p_volatility].value);
+    return price_scalar(options.model, plain_of(inputs));
 }
 
 PyObject* greeks_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     Options options;
-    European option;
-    double volatility;
-    if (read_plain(arguments, count, names, option, volatility))
-        return greeks_scalar(options, option, volatility);
+    Plain plain;
+    if (read_plain(arguments, count, names, plain)) return greeks_scalar(options, plain);
     Slots slots{};
-    Inputs inputs;
-    if (!bind(greeks_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(greeks_signature, slots, options, inputs))
+    if (!bind(greeks_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
+    if (read_plain(slots, options, plain)) return greeks_scalar(options, plain);
+    Inputs inputs;
+    if (!read_inputs(greeks_signature, slots, options, inputs)) return nullptr;
     if (!is_scalar_call(inputs, options)) return greeks_arrays(inputs, options);
-    return greeks_scalar(options, scalar_option(inputs), inputs.numbers[p_volatility].value);
+    return greeks_scalar(options, plain_of(inputs));
 }
 
 // --- implied volatility --------------------------------------------------------------------------------
@@ -137,52 +140,59 @@ PyObject* implied_arrays(PyTypeObject* type, std::size_t columns, const Inputs& 
     });
 }
 
+PyObject* implied_volatility_scalar(const Options& options, const Plain& plain) {
+    double volatility;
+    const Status status =
+        implied_volatility(options.model, plain.option, plain.price, plain.guess, volatility);
+    if (!is_solved(status)) return refuse_quote(options.model, plain.option, plain.price, status);
+    Owned<> result = new_result(result_types.implied_volatility, 2);
+    if (!result || !set_field(result, 0, volatility)) return nullptr;
+    set_field(result, 1, status_object(status));
+    return result.release();
+}
+
+PyObject* implied_greeks_scalar(const Options& options, const Plain& plain) {
+    const std::size_t count = greeks_of_order(options.order);
+    double volatility;
+    Greeks values;
+    const Status status =
+        implied_volatility_and_greeks(options.model, options.order, options.units, plain.option, plain.price,
+                                      plain.guess, volatility, values);
+    if (!is_solved(status)) return refuse_quote(options.model, plain.option, plain.price, status);
+    Owned<> result =
+        new_result(result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)], count + 2);
+    if (!result || !set_field(result, 0, volatility) || !set_floats(result, 2, values.values.data(), count))
+        return nullptr;
+    set_field(result, 1, status_object(status));
+    return result.release();
+}
+
 PyObject* implied_volatility_function(PyObject*, PyObject* const* arguments, Py_ssize_t count,
                                       PyObject* names) {
     Slots slots{};
     Options options;
-    Inputs inputs;
-    if (!bind(implied_volatility_signature, arguments, count, names, slots) ||
-        !read_options(slots, options) || !read_inputs(implied_volatility_signature, slots, options, inputs))
+    if (!bind(implied_volatility_signature, arguments, count, names, slots) || !read_options(slots, options))
         return nullptr;
-    if (!is_scalar_call(inputs, options))
-        return implied_arrays(result_types.implied_volatility, 1, inputs, options);
-    const European option = scalar_option(inputs);
-    const double quote = inputs.numbers[p_price].value;
-    double volatility;
-    const Status status =
-        implied_volatility(options.model, option, quote, inputs.numbers[p_guess].value, volatility);
-    if (!is_solved(status)) return refuse_quote(options.model, option, quote, status);
-    Owned<> result = new_result(result_types.implied_volatility, 2);
-    if (!result || !set_floats(result, 0, &volatility, 1)) return nullptr;
-    set_field(result, 1, status_object(status));
-    return result.release();
+    Plain plain;
+    if (read_plain(slots, options, plain)) return implied_volatility_scalar(options, plain);
+    Inputs inputs;
+    if (!read_inputs(implied_volatility_signature, slots, options, inputs)) return nullptr;
+    if (is_scalar_call(inputs, options)) return implied_volatility_scalar(options, plain_of(inputs));
+    return implied_arrays(result_types.implied_volatility, 1, inputs, options);
 }
 
 PyObject* implied_greeks_function(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     Slots slots{};
     Options options;
+    if (!bind(implied_greeks_signature, arguments, count, names, slots) || !read_options(slots, options))
+        return nullptr;
+    Plain plain;
+    if (read_plain(slots, options, plain)) return implied_greeks_scalar(options, plain);
     Inputs inputs;
-    if (!bind(implied_greeks_signature, arguments, count, names, slots) || !read_options(slots, options) ||
-        !read_inputs(implied_greeks_signature, slots, options, inputs))
-        return nullptr;
-    PyTypeObject* const type = result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)];
-    const std::size_t values_wanted = greeks_of_order(options.order);
-    if (!is_scalar_call(inputs, options)) return implied_arrays(type, values_wanted + 1, inputs, options);
-    const European option = scalar_option(inputs);
-    const double quote = inputs.numbers[p_price].value;
-    double volatility;
-    Greeks values;
-    const Status status =
-        implied_volatility_and_greeks(options.model, options.order, options.units, option, quote,
-                                      inputs.numbers[p_guess].value, volatility, values);
-    if (!is_solved(status)) return refuse_quote(options.model, option, quote, status);
-    Owned<> result = new_result(type, values_wanted + 2);
-    if (!result || !set_floats(result, 0, &volatility, 1) ||
-        !set_floats(result, 2, values.values.data(), values_wanted))
-        return nullptr;
-    set_field(result, 1, status_object(status));
-    return result.release();
+    if (!read_inputs(implied_greeks_signature, slots, options, inputs)) return nullptr;
+    if (is_scalar_call(inputs, options)) return implied_greeks_scalar(options, plain_of(inputs));
+    return implied_arrays(result_types.implied_greeks[static_cast<std::size_t>(options.order - 1)],
+                          greeks_of_order(options.order) + 1, inputs, options);
 }
 
 // --- the module ----------------------------------------------------------------------------------------
@@ -234,7 +244,7 @@ void register_pricing(pybind11::module_& module) {
     const auto check = [](bool success) {
         if (!success) throw pybind11::error_already_set();
     };
-    check(import_numpy() && prepare_arguments() && prepare_results(module.ptr()));
+    check(import_numpy() && prepare_arguments() && prepare_kinds() && prepare_results(module.ptr()));
     check(add_public_functions(module.ptr(), public_functions));
     check(PyModule_AddFunctions(module.ptr(), private_functions.data()) == 0);
 }

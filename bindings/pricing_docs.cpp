@@ -78,7 +78,8 @@ units
     "raw": time derivatives per year of calendar time, the others per 1.00. "desk": each d/dt divided by 365,
     each d/dvol, d/dr and d/dq by 100.
 out
-    Writable float64 array of shape ``(k, *broadcast shape)`` with a row for each of the k fields, or a
+    Writable float64 array of shape ``(k, *broadcast shape)`` that receives the first k fields: 6 rows of
+    order 1 are price, delta, gamma, vega, theta and rho. The other fields are None and cost little. Or a
     previous result, which is then filled and returned.
 
 Returns
@@ -119,8 +120,10 @@ price
 kind, spot, strike, time_to_expiry, rate, dividend_yield, model, shift, status, threads
     As for the function `price`.
 guess
-    Volatility to start from, for instance the last one (the array may be `out` too); NaN or <= 0 stands for
-    none. It changes the speed, and the result by rounding at most.
+    Volatility near the result, for instance the last one (the array may be `out` too); NaN or <= 0 stands for
+    none. Ordinary options take less than two prices' time without one: there it changes neither result nor
+    speed. What is found by bisection (abs(ln(F/K)) > 13, prices within 14 digits of the intrinsic value or
+    below 1e-300) takes a sixth of the time if it is within 5 %, and changes by rounding at most.
 out
     Writable float64 array of the broadcast shape that receives the volatilities, or a previous result.
 
@@ -157,8 +160,8 @@ price, kind, spot, strike, time_to_expiry, rate, dividend_yield, model, shift, g
 order, units
     As for `greeks`.
 out
-    Writable float64 array of shape ``(1 + k, *broadcast shape)``: the volatility, then the k fields of
-    `greeks`; or a previous result.
+    Writable float64 array of shape ``(1 + k, *broadcast shape)``: the volatility, then the first k fields of
+    `greeks`, the others being None; or a previous result.
 
 Returns
 -------

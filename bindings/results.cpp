@@ -6,6 +6,7 @@
 namespace optionsib::bindings {
 
 ResultTypes result_types;
+std::array<DeadResults, most_fields + 1> dead_results;
 
 namespace {
 
@@ -40,6 +41,7 @@ PyObject* to_dict(PyObject* self, PyObject*) {
     if (!result || !names) return nullptr;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names.get()); ++i) {
         const Owned<> value(PySequence_GetItem(self, i));
+        if (value.get() == Py_None) continue;
         if (!value || PyDict_SetItem(result.get(), PyTuple_GET_ITEM(names.get(), i), value.get()) != 0)
             return nullptr;
     }
@@ -48,15 +50,30 @@ PyObject* to_dict(PyObject* self, PyObject*) {
 
 PyMethodDef to_dict_method = {"to_dict", &to_dict, METH_NOARGS,
                               "to_dict($self)\n--\n\nReturn ``{name: value}`` in the order of the fields, "
-                              "for ``frame.assign(**...)``."};
+                              "for ``frame.assign(**...)``; fields that are None are left out."};
 PyMethodDef class_getitem_method = {"__class_getitem__", &Py_GenericAlias, METH_O | METH_CLASS,
                                     "Return the type with its value type, for annotations."};
 
-// As CPython's own, which looks up the number of fields in the type's dictionary: a fifth of a scalar call.
+// What CPython's own does (looking up the number of fields in the type's dictionary: a fifth of a scalar
+// call), but the memory waits for the next result, and a float that only this result held waits in its field.
 void free_result(PyObject* self) {
     PyObject_GC_UnTrack(self);
-    auto* const items = reinterpret_cast<PyTupleObject*>(self)->ob_item;
-    for (Py_ssize_t i = 0; i < Py_SIZE(self); ++i) Py_XDECREF(items[i]);
+    auto* const result = reinterpret_cast<PyTupleObject*>(self);
+    const auto size = static_cast<std::size_t>(Py_SIZE(self));
+    DeadResults& dead = dead_results[size];
+    const bool waits = dead.count < DeadResults::most;
+    for (std::size_t i = 0; i < size; ++i) {
+        PyObject* const item = result->ob_item[i];
+        if (waits && item != nullptr && PyFloat_CheckExact(item) && Py_REFCNT(item) == 1) continue;
+        result->ob_item[i] = nullptr;
+        Py_XDECREF(item);
+    }
+    // The end of an array may have run other code, and that may have filled the place.
+    if (waits && dead.count < DeadResults::most) {
+        dead.results[dead.count++] = result;
+        return;
+    }
+    for (std::size_t i = 0; i < size; ++i) Py_XDECREF(result->ob_item[i]);
     PyTypeObject* const type = Py_TYPE(self);
     PyObject_GC_Del(self);
     Py_DECREF(type);
@@ -68,8 +85,9 @@ bool set_owned(PyTypeObject* type, const char* name, PyObject* value) {
 }
 
 // `name` must live as long as the process: types keep it. A label is a field that is no item of the tuple.
+// `waits`: dead results wait for the next one; no other such type may have as many fields.
 PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
-                       std::vector<PyStructSequence_Field> fields,
+                       std::vector<PyStructSequence_Field> fields, bool waits,
                        const PyStructSequence_Field* label = nullptr) {
     const auto count = static_cast<Py_ssize_t>(fields.size());
     if (label != nullptr) fields.push_back(*label);
@@ -77,7 +95,7 @@ PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
     PyStructSequence_Desc description{name, doc, fields.data(), static_cast<int>(count)};
     Owned<PyTypeObject> type(PyStructSequence_NewType(&description));
     if (!type) return nullptr;
-    if (label == nullptr) type.get()->tp_dealloc = &free_result;
+    if (waits) type.get()->tp_dealloc = &free_result;
     const Owned<> names(PyTuple_New(count));
     if (!names) return nullptr;
     for (Py_ssize_t i = 0; i < count; ++i) {
@@ -104,27 +122,29 @@ bool prepare_american_results(PyObject* module, const std::vector<PyStructSequen
                               const std::vector<PyStructSequence_Field>& implied) {
     std::vector<PyStructSequence_Field> implied_greeks = implied;
     implied_greeks.insert(implied_greeks.end(), first_order.begin(), first_order.end());
-    result_types.american_greeks = new_type(
-        module, "optionsib.pricing.AmericanGreeks",
-        "Price and Greeks of American options, and how dividends were modelled.", first_order, &label_field);
+    result_types.american_greeks =
+        new_type(module, "optionsib.pricing.AmericanGreeks",
+                 "Price and Greeks of American options, and how dividends were modelled.", first_order, false,
+                 &label_field);
     result_types.european_greeks =
         new_type(module, "optionsib.pricing.EuropeanGreeks",
                  "Price and Greeks of European options under cash dividends, and how these were modelled.",
-                 first_order, &label_field);
+                 first_order, false, &label_field);
     result_types.american_implied_volatility =
         new_type(module, "optionsib.pricing.AmericanImpliedVolatility",
                  "Implied volatility of American options, its status, and how dividends were modelled.",
-                 implied, &label_field);
+                 implied, false, &label_field);
     result_types.american_implied_greeks = new_type(
         module, "optionsib.pricing.AmericanImpliedGreeks",
         "Implied volatility of American options, its status, the Greeks there, and how dividends were "
         "modelled.",
-        implied_greeks, &label_field);
+        implied_greeks, false, &label_field);
     result_types.exercise_boundary =
         new_type(module, "optionsib.pricing.ExerciseBoundary",
                  "Exercise is best where lower <= spot <= upper; NaN where it never is.",
                  {{"lower", "lowest spot of the exercise region, 0 for a put with one boundary"},
-                  {"upper", "highest spot of the exercise region, infinite for a call with one boundary"}});
+                  {"upper", "highest spot of the exercise region, infinite for a call with one boundary"}},
+                 false);
     result_types.exercise_before_dividend =
         new_type(module, "optionsib.pricing.ExerciseBeforeDividend",
                  "Exercise before the next dividend against holding through it.",
@@ -132,7 +152,8 @@ bool prepare_american_results(PyObject* module, const std::vector<PyStructSequen
                   {"exercise_value", "value now of exercising just before the ex-date"},
                   {"critical_spot", "spot just before the ex-date from which on exercise is best"},
                   {"ex_time", "years to the ex-date"},
-                  {"dividend", "cash amount paid then"}});
+                  {"dividend", "cash amount paid then"}},
+                 false);
     return result_types.exercise_before_dividend != nullptr && result_types.american_greeks != nullptr &&
            result_types.european_greeks != nullptr && result_types.american_implied_volatility != nullptr &&
            result_types.american_implied_greeks != nullptr && result_types.exercise_boundary != nullptr;
@@ -140,8 +161,16 @@ bool prepare_american_results(PyObject* module, const std::vector<PyStructSequen
 
 }  // namespace
 
+Owned<> make_result(PyTypeObject* type, std::size_t size) {
+    auto* const result = PyObject_GC_NewVar(PyTupleObject, type, static_cast<Py_ssize_t>(size));
+    if (result == nullptr) return {};
+    for (std::size_t i = 0; i < size; ++i) result->ob_item[i] = nullptr;
+    return Owned<>(reinterpret_cast<PyObject*>(result));
+}
+
 Owned<> new_result(PyTypeObject* type, std::size_t size, const char* label) {
-    if (label == nullptr) return new_result(type, size);
+    if (type->tp_dealloc == &free_result) return new_result(type, size);
+    if (label == nullptr) return Owned<>(PyStructSequence_New(type));
     PyObject* const word = PyUnicode_InternFromString(label);
     if (word == nullptr) return {};
     Owned<> result(PyStructSequence_New(type));
@@ -184,14 +213,14 @@ bool prepare_results(PyObject* module) {
             fields.push_back({greek_names[i], greek_docs[i]});
             implied_fields.push_back(fields.back());
         }
-        result_types.greeks[order] = new_type(module, greeks_names[order], greeks_doc, fields);
+        result_types.greeks[order] = new_type(module, greeks_names[order], greeks_doc, fields, true);
         result_types.implied_greeks[order] =
-            new_type(module, implied_names[order], implied_doc, implied_fields);
+            new_type(module, implied_names[order], implied_doc, implied_fields, true);
         if (result_types.greeks[order] == nullptr || result_types.implied_greeks[order] == nullptr)
             return false;
     }
     result_types.implied_volatility = new_type(module, "optionsib.pricing.ImpliedVolatility",
-                                               "Implied volatility and its status.", implied);
+                                               "Implied volatility and its status.", implied, true);
     std::vector<PyStructSequence_Field> first_order;
     for (std::size_t i = 0; i < greeks_of_order(1); ++i)
         first_order.push_back({greek_names[i], greek_docs[i]});

@@ -28,22 +28,43 @@ extern ResultTypes result_types;
 // Creates the types and adds them to `module`; once, at import.
 [[nodiscard]] bool prepare_results(PyObject* module);
 
-// A result with empty fields; every one must be set by `set_field`, which takes over the reference. Without a
-// label our types have no hidden fields, so they are tuples in memory; PyStructSequence_New looks up twice
-// that it is so.
+inline constexpr std::size_t most_fields = pricing::greek_count + 2;
+
+// Dead results wait here for the next one of their size, together with those of their floats that nobody else
+// held: making nine floats and a tuple costs more than the arithmetic. They keep their type; every type that
+// waits here has its own number of fields. Guarded by the GIL.
+struct DeadResults {
+    static constexpr std::size_t most = 16;
+    std::array<PyTupleObject*, most> results;
+    std::size_t count = 0;
+};
+extern std::array<DeadResults, most_fields + 1> dead_results;  // by number of fields
+
+[[nodiscard]] Owned<> make_result(PyTypeObject* type, std::size_t size);
+
+// A result whose fields are empty or hold a float of their own. Every one must be set. These types have no
+// hidden fields, so they are tuples in memory; PyStructSequence_New looks up twice that it is so.
 [[nodiscard]] inline Owned<> new_result(PyTypeObject* type, std::size_t size) {
-    auto* const result = PyObject_GC_NewVar(PyTupleObject, type, static_cast<Py_ssize_t>(size));
-    if (result == nullptr) return {};
-    for (std::size_t i = 0; i < size; ++i) result->ob_item[i] = nullptr;
-    return Owned<>(reinterpret_cast<PyObject*>(result));
+    DeadResults& dead = dead_results[size];
+    if (dead.count == 0) return make_result(type, size);
+    PyObject* const result = reinterpret_cast<PyObject*>(dead.results[--dead.count]);
+    Py_SET_REFCNT(result, 1);
+    return Owned<>(result);
 }
-// `label`: the word in the hidden field, or nullptr for a type without one.
+// A result of a type that does not wait. `label`: the word in its hidden field, or nullptr where it has none.
 [[nodiscard]] Owned<> new_result(PyTypeObject* type, std::size_t size, const char* label);
 // Whether a result of a type with a hidden field bears this label; nullptr: the type has none.
 [[nodiscard]] bool has_label(PyObject* result, const char* label);
 
+// Takes over the reference.
 inline void set_field(const Owned<>& result, std::size_t index, PyObject* value) {
-    PyTuple_SET_ITEM(result.get(), static_cast<Py_ssize_t>(index), value);
+    Py_XSETREF(reinterpret_cast<PyTupleObject*>(result.get())->ob_item[index], value);
+}
+[[nodiscard]] inline bool set_field(const Owned<>& result, std::size_t index, double value) {
+    PyObject*& field = reinterpret_cast<PyTupleObject*>(result.get())->ob_item[index];
+    if (field == nullptr) return (field = PyFloat_FromDouble(value)) != nullptr;
+    reinterpret_cast<PyFloatObject*>(field)->ob_fval = value;
+    return true;
 }
 
 }  // namespace optionsib::bindings

@@ -60,11 +60,11 @@ def _onemkl(work: str, inputs: dict[str, Any]) -> Job:
 def _numba(work: str, inputs: dict[str, Any]) -> Job:
     columns, fresh = _columns(inputs), not work.endswith("out=")
     if work == "scalar":
-        option = [float(column[0]) for column in columns]
+        w, s, k, t, r, v, q = (float(column[0]) for column in columns)
 
         def job() -> dict[str, Any]:
             for _ in range(SCALAR_CALLS):
-                found = loops.scalar(*option)
+                found = loops.scalar(w, s, k, t, r, v, q)
             return dict(zip(GREEKS, found, strict=True))
 
         return job

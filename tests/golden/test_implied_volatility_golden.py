@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optionsib.pricing import Status, implied_volatility
+from optionsib.pricing import Status, implied_volatility, simd_path
 
 DATA = Path(__file__).parent / "data"
 EPSILON = 2.0**-52
@@ -80,7 +80,8 @@ def test_a_guess_changes_the_way_not_the_result(factor: float) -> None:
 def test_near_the_money_nothing_is_lost_to_the_quotient() -> None:
     """ln(F/K) from the rounded quotient would cost 3e-13 here."""
     worst = max(error(row, solve(row)) for row in ROWS if row["group"] == "near")
-    assert worst <= 1.6e-15
+    # The baseline rounds products and sums apart.
+    assert worst <= (1.6e-15 if simd_path() == "baseline" else 1e-15)
 
 
 def test_arrays_give_the_same_bits() -> None:

@@ -496,6 +496,51 @@ def test_greeks_write_to_rows_or_to_a_previous_result(order: Any) -> None:
     assert single.tolist() == list(greeks("call", 100.0, 95.0, 0.5, 0.03, 0.2, order=order))
 
 
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_fewer_rows_are_the_first_fields_and_the_others_none(order: Any) -> None:
+    option = ("call", 100.0, STRIKES, 0.5, 0.03, 0.2)
+    expected = greeks(*option, order=order, units="desk")
+    quotes = price(*option)
+    solved = implied_greeks(quotes, *option[:5], order=order)
+    for count in range(1, len(expected) + 1):
+        rows = np.full((count, 9), -7.0)
+        written: Any = greeks(*option, order=order, units="desk", out=rows)
+        assert type(written) is TYPES[order]
+        assert same(rows, expected[:count])
+        assert written[count:] == (None,) * (len(expected) - count)
+        assert list(written.to_dict()) == list(FIELDS[order][:count])
+        rows[:] = -7.0
+        assert greeks(*option, order=order, units="desk", out=written) is written
+        assert same(rows, expected[:count])
+        implied: Any = implied_greeks(quotes, *option[:5], order=order, out=rows)
+        assert np.array_equal(rows[0], solved.volatility)
+        assert same(rows[1:], solved[2 : count + 1])
+        assert implied[count + 1 :] == (None,) * (len(expected) + 1 - count)
+    six = np.empty(6)
+    first: Any = greeks("call", 100.0, 95.0, 0.5, 0.03, 0.2, order=order, out=six)
+    assert six.tolist() == list(greeks("call", 100.0, 95.0, 0.5, 0.03, 0.2, order=order)[:6])
+    assert first.epsilon is None
+
+
+def test_a_result_that_is_held_is_never_written_again() -> None:
+    kept, fields, expected = [], [], []
+    for i in range(100):
+        result = greeks("call", 100.0 + i, 95.0, 0.5, 0.03, 0.2)
+        solved = implied_greeks(result.price, "call", 100.0 + i, 95.0, 0.5, 0.03)
+        fields.append((result.delta, solved.volatility, solved.rho, result))
+        if i % 3 == 0:
+            kept.append((result, solved))
+        expected.append((result.delta.hex(), solved.volatility.hex(), solved.rho.hex()))
+        if i % 2 == 0:
+            fields[-1] = fields[-1][:3]  # the floats outlive their results
+    frozen = [(tuple(map(float.hex, result)), float.hex(solved.volatility)) for result, solved in kept]
+    for i in range(200):
+        greeks("put", 50.0, 60.0 + i, 0.5, 0.03, 0.2)
+        implied_greeks(12.0, "put", 50.0, 60.0, 0.5, 0.03)
+    assert [tuple(map(float.hex, held[:3])) for held in fields] == expected
+    assert [(tuple(map(float.hex, r)), float.hex(s.volatility)) for r, s in kept] == frozen
+
+
 def test_implied_volatility_writes_and_restarts_in_place() -> None:
     quotes = price("call", 100.0, STRIKES, 0.5, 0.03, 0.2)
     expected = implied_volatility(quotes, "call", 100.0, STRIKES, 0.5, 0.03)
@@ -539,7 +584,10 @@ def refused_outputs() -> list[tuple[Any, str]]:
     window = np.lib.stride_tricks.as_strided(np.zeros(40), (9, 9), (16, 8))
     return [
         (np.zeros((9, 9), dtype=np.float32), "out must have dtype float64, got float32"),
-        (np.zeros((8, 9)), r"out must have the broadcast shape \(9, 9\), got \(8, 9\)"),
+        (np.zeros((10, 9)), r"out must have the broadcast shape \(9, 9\), got \(10, 9\)"),
+        (np.zeros((0, 9)), r"shape \(1, 9\), got \(0, 9\)"),
+        (np.zeros((6, 8)), r"shape \(6, 9\), got \(6, 8\)"),
+        (Greeks([None] * 9), "out must be a NumPy array of float64, got NoneType"),
         (np.zeros(9), r"shape \(9, 9\), got \(9,\)"),
         (np.zeros((9, 9, 1)), "shape"),
         (locked, "out is read-only"),

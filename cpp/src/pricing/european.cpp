@@ -42,37 +42,29 @@ std::size_t family(Model model) noexcept {
     return 2;
 }
 
+const EuropeanKernels& kernels() noexcept {
+    static const EuropeanKernels& chosen = european_kernels(simd_path());
+    return chosen;
+}
+
 void run(Model model, std::size_t order, std::size_t size, const EuropeanColumns& options,
          In<double> volatility, const Out<double>* results, Out<std::int8_t> status,
          const double* factors) noexcept {
-    static const EuropeanKernels& kernels = european_kernels(simd_path());
     EuropeanColumns used = options;
     if (model != Model::displaced) used.shift = {};
     const EuropeanTask task{size, &used, volatility, results, status, model, factors};
-    kernels.run[family(model)][order](task);
+    kernels().run[family(model)][order](task);
 }
 
-// One option as columns of stride 0: the scalar call is the array kernel on one element.
-struct Single {
-    std::int8_t kind;
-    EuropeanColumns columns;
-
-    explicit Single(const European& option) noexcept
-        : kind(static_cast<std::int8_t>(option.kind == 1.0    ? 1
-                                        : option.kind == -1.0 ? -1
-                                                              : 0)),
-          columns{{reinterpret_cast<const std::byte*>(&kind), 0},
-                  at(option.spot),
-                  at(option.strike),
-                  at(option.time_to_expiry),
-                  at(option.rate),
-                  at(option.dividend_yield),
-                  at(option.shift)} {}
-
-    static In<double> at(const double& value) noexcept {
-        return {reinterpret_cast<const std::byte*>(&value), 0};
-    }
-};
+Status run_one(Model model, std::size_t order, const European& option, double volatility,
+               double* values) noexcept {
+    const double shift = model == Model::displaced ? option.shift : 0.0;
+    if (kernels().run_one[family(model)][order](option.kind, option.spot, option.strike,
+                                                option.time_to_expiry, option.rate, option.dividend_yield,
+                                                shift, volatility, values)) [[likely]]
+        return Status::ok;
+    return european_edge(model, static_cast<int>(order), option, volatility, values);
+}
 
 }  // namespace
 
@@ -87,24 +79,16 @@ const EuropeanKernels& european_kernels(SimdPath path) noexcept {
 }
 
 Status price(Model model, const European& option, double volatility, double& result) noexcept {
-    const Single one(option);
-    std::int8_t status = 0;
-    const Out<double> to{reinterpret_cast<std::byte*>(&result), sizeof(double)};
-    run(model, 0, 1, one.columns, Single::at(volatility), &to, {reinterpret_cast<std::byte*>(&status), 1},
-        nullptr);
-    return static_cast<Status>(status);
+    return run_one(model, 0, option, volatility, &result);
 }
 
 Status greeks(Model model, int order, Units units, const European& option, double volatility,
               Greeks& result) noexcept {
-    const Single one(option);
-    std::int8_t status = 0;
-    GreekColumns to;
-    for (std::size_t j = 0; j < greeks_of_order(order); ++j)
-        to.columns[j] = {reinterpret_cast<std::byte*>(&result.values[j]), sizeof(double)};
-    run(model, static_cast<std::size_t>(order), 1, one.columns, Single::at(volatility), to.columns.data(),
-        {reinterpret_cast<std::byte*>(&status), 1}, units == Units::desk ? desk_factors : nullptr);
-    return static_cast<Status>(status);
+    const Status status =
+        run_one(model, static_cast<std::size_t>(order), option, volatility, result.values.data());
+    if (units == Units::desk)
+        for (std::size_t j = 0; j < greeks_of_order(order); ++j) result.values[j] *= desk_factors[j];
+    return status;
 }
 
 void price(Model model, std::size_t size, const EuropeanColumns& options, In<double> volatility,

@@ -16,9 +16,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double density_at_zero = 0.39894228040143267794;
 
 double exponential(double x) noexcept {
-    double lanes[Reals::width];
-    simd::store(lanes, simd::exp(Reals(x)));
-    return lanes[0];
+    return first(simd::exp(One(x)));
 }
 
 struct Discounted {
@@ -134,17 +132,6 @@ double times_power(double value, double base, double power) noexcept {
     return value;
 }
 
-struct PutOne {
-    double* values;
-
-    OPTIONSIB_INLINE bool wants(int) const { return true; }
-    OPTIONSIB_INLINE void operator()(int position, Reals value) const {
-        double lanes[Reals::width];
-        simd::store(lanes, value);
-        values[position] = lanes[0];
-    }
-};
-
 int binary_exponent(double x) noexcept {
     return x == 0.0 ? -5000 : std::ilogb(x);
 }
@@ -153,18 +140,19 @@ int binary_exponent(double x) noexcept {
 void rescaled(const Element& element, Greeks& g) noexcept {
     const European& o = element.option;
     const double expiry = o.time_to_expiry, root = std::sqrt(expiry);
-    double s = element.volatility * root;
+    double s = std::min(element.volatility * root, std::numeric_limits<double>::max());
     const int largest = std::max(binary_exponent(o.spot), binary_exponent(o.strike));
-    int k = element.normal() ? std::max(largest, std::ilogb(s)) : largest;
+    // The normal model's s is money: it may be beyond the largest number where the price is not.
+    int k = element.normal() ? std::max(largest, std::ilogb(element.volatility) + std::ilogb(root)) : largest;
     // A strike far below the spot must stay a normal number.
     if (!element.normal()) {
         const int least = std::min(binary_exponent(o.spot), binary_exponent(o.strike));
         k = std::min(k, least + 900);
         k = std::max(k, largest - 900);
     }
-    if (element.normal()) s = std::max(std::ldexp(s, -k), 0x1p-1000);
+    if (element.normal()) s = std::ldexp(element.volatility, -k) * root;
     s = std::min(std::max(s, 0x1p-1000), 0x1p500);
-    Inputs<Reals> in;
+    Inputs<One> in;
     in.kind = o.kind;
     in.spot = std::ldexp(o.spot, -k);
     in.strike = element.normal() ? std::ldexp(o.strike, -k)

@@ -190,14 +190,34 @@ template <Family family, int order>
     if (i < task.size) loop.template step<Narrow, false>(i, task.size - i);
 }
 
-inline constexpr EuropeanKernels european_table = {{
-    {run_european<Family::spot, 0>, run_european<Family::spot, 1>, run_european<Family::spot, 2>,
-     run_european<Family::spot, 3>},
-    {run_european<Family::forward, 0>, run_european<Family::forward, 1>, run_european<Family::forward, 2>,
-     run_european<Family::forward, 3>},
-    {run_european<Family::normal, 0>, run_european<Family::normal, 1>, run_european<Family::normal, 2>,
-     run_european<Family::normal, 3>},
-}};
+template <Family family, int order>
+[[gnu::visibility("hidden")]] bool run_european_one(double kind, double spot, double strike, double expiry,
+                                                    double rate, double yield, double shift,
+                                                    double volatility, double* values) noexcept {
+    Inputs<One> in{kind, spot, strike, expiry, rate, yield, volatility};
+    if constexpr (family == Family::forward) {
+        in.spot = in.spot + shift;
+        in.strike = in.strike + shift;
+    }
+    if (!is_true(ordinary<family>(in))) return false;
+    evaluate<family, order>(in, PutOne{values});
+    return true;
+}
+
+inline constexpr EuropeanKernels european_table = {
+    {{run_european<Family::spot, 0>, run_european<Family::spot, 1>, run_european<Family::spot, 2>,
+      run_european<Family::spot, 3>},
+     {run_european<Family::forward, 0>, run_european<Family::forward, 1>, run_european<Family::forward, 2>,
+      run_european<Family::forward, 3>},
+     {run_european<Family::normal, 0>, run_european<Family::normal, 1>, run_european<Family::normal, 2>,
+      run_european<Family::normal, 3>}},
+    {{run_european_one<Family::spot, 0>, run_european_one<Family::spot, 1>, run_european_one<Family::spot, 2>,
+      run_european_one<Family::spot, 3>},
+     {run_european_one<Family::forward, 0>, run_european_one<Family::forward, 1>,
+      run_european_one<Family::forward, 2>, run_european_one<Family::forward, 3>},
+     {run_european_one<Family::normal, 0>, run_european_one<Family::normal, 1>,
+      run_european_one<Family::normal, 2>, run_european_one<Family::normal, 3>}},
+};
 
 }  // namespace OPTIONSIB_LANES
 }  // namespace optionsib::pricing

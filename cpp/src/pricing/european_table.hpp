@@ -20,8 +20,14 @@ struct EuropeanTask {
     const double* factors;  // nullptr: raw units
 };
 
+// A single option in registers, raw units. False, and nothing written, for one that european_edge must do.
+using EuropeanOne = bool (*)(double kind, double spot, double strike, double expiry, double rate,
+                             double yield, double shift, double volatility, double* values) noexcept;
+
+// [family][order], order 0: the price alone.
 struct EuropeanKernels {
-    void (*run[3][4])(const EuropeanTask&) noexcept;  // [family][order], order 0: the price alone
+    void (*run[3][4])(const EuropeanTask&) noexcept;
+    EuropeanOne run_one[3][4];
 };
 
 extern const EuropeanKernels european_baseline;

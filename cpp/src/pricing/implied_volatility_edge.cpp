@@ -19,10 +19,14 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double largest_exponent = 400.0;
 
 template <bool bachelier>
-double solve(double distance, double log_price, double log_complement, double c) noexcept {
-    const implied_volatility_kernel::Problem<Reals> problem{distance, log_price, log_complement, 1.0};
+double solve(double distance, double log_price, double log_complement, double c, double guess) noexcept {
+    namespace kernel = implied_volatility_kernel;
+    const kernel::Problem<Reals> problem{distance, log_price, log_complement, 1.0};
+    Reals s = guess;
+    if (!(guess > 0.0) || simd::bits(kernel::polish<bachelier>(problem, s)) == 0)
+        s = kernel::bisect<bachelier>(problem, Reals(c));
     double lanes[Reals::width];
-    simd::store(lanes, implied_volatility_kernel::bisect<bachelier>(problem, Reals(c)));
+    simd::store(lanes, s);
     return lanes[0];
 }
 
@@ -40,20 +44,21 @@ double tolerance(double spot, double strike) noexcept {
 }
 
 // In units of money that bring the larger of |F - K| and the price near 1.
-double solve_normal(double spot, double strike, double excess, double discount) noexcept {
+double solve_normal(double spot, double strike, double excess, double discount, double guess) noexcept {
     const double gap = std::fabs(0.5 * spot - 0.5 * strike);
     const int of_excess = std::ilogb(excess), of_discount = std::ilogb(discount);
     const int k = std::max(gap > 0.0 ? std::ilogb(gap) : -5000, of_excess - of_discount - 1);
     const double mantissas = std::ldexp(excess, -of_excess) / std::ldexp(discount, -of_discount);
     const double value = std::ldexp(mantissas, of_excess - of_discount - 1 - k);
     const double log_price = std::log(excess) - std::log(discount) - (k + 1) * 0.69314718055994530942;
-    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, value), k + 1);
+    return std::ldexp(solve<true>(std::ldexp(gap, -k), log_price, 0.0, value, std::ldexp(guess, -k - 1)),
+                      k + 1);
 }
 
 }  // namespace
 
-Status implied_volatility_edge(Model model, const European& option, double price, double discount,
-                               double growth, double& volatility) noexcept {
+Status implied_volatility_edge(Model model, const European& option, double price, double guess,
+                               double discount, double growth, double& volatility) noexcept {
     const bool normal = model == Model::bachelier, carried = model == Model::bsm;
     const double shift = model == Model::displaced ? option.shift : 0.0, expiry = option.time_to_expiry;
     const double spot = option.spot + shift, strike = option.strike + shift;
@@ -99,7 +104,7 @@ Status implied_volatility_edge(Model model, const European& option, double price
     if (root == 0.0) return Status::above_maximum;
     if (normal) {
         if (discount == 0.0) return Status::above_maximum;
-        volatility = solve_normal(spot, strike, excess, discount) / root;
+        volatility = solve_normal(spot, strike, excess, discount, guess * root) / root;
         return Status::ok;
     }
     const double unit = std::min(forward_value, strike_value);
@@ -107,7 +112,7 @@ Status implied_volatility_edge(Model model, const European& option, double price
     // A price rounded to its maximum is half an ulp away from it.
     const double complement = std::max((maximum - price) / unit, 0x1p-54);
     volatility = solve<false>(distance(spot, strike, carry), std::log(excess) - std::log(unit),
-                              std::log(complement), excess / unit) /
+                              std::log(complement), excess / unit, guess * root) /
                  root;
     return Status::ok;
 }

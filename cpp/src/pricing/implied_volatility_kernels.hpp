@@ -13,10 +13,10 @@ struct ImpliedVolatilityTask {
     std::size_t size;
     const EuropeanColumns* options;
     In<double> price;
-    In<double> guess;  // no data: none
+    In<double> guess;  // for implied_volatility_edge; no data: none
     Out<double> volatility;
     Out<std::int8_t> status;
-    Model model;  // for the lanes that implied_volatility_edge does
+    Model model;  // the same
 };
 
 struct ImpliedVolatilityKernels {
@@ -32,8 +32,9 @@ extern const ImpliedVolatilityKernels implied_volatility_avx2, implied_volatilit
 
 // The element that is not ordinary: bad input, a price outside its bounds, extreme sizes, wings beyond the
 // table. `discount` and `growth` are exp(-rT) and exp(-qT) as the kernel has them, so that both find the same
-// intrinsic value. `volatility` is NaN unless the status is ok or no_vega.
-[[nodiscard]] Status implied_volatility_edge(Model model, const European& option, double price,
+// intrinsic value. A volatility near `guess` is found sooner; one that is not positive stands for none.
+// `volatility` is NaN unless the status is ok or no_vega.
+[[nodiscard]] Status implied_volatility_edge(Model model, const European& option, double price, double guess,
                                              double discount, double growth, double& volatility) noexcept;
 
 }  // namespace optionsib::pricing

@@ -14,6 +14,8 @@ inline namespace OPTIONSIB_LANES {
 
 // Of the amounts: closer to the intrinsic value the lanes do not decide.
 inline constexpr double next_to_intrinsic = 0x1p-48;
+// Of the price over its unit: above it the table and the numbers on the way reach.
+inline constexpr double least_ordinary_price = 1e-300;
 // Of |rT| and |qT|: no discounted amount overflows.
 inline constexpr double largest_ordinary_exponent = 400.0;
 
@@ -38,7 +40,7 @@ OPTIONSIB_INLINE typename T::Boolean prepare(const Inputs<T>& in, T price, T& di
         problem.price = price - intrinsic;
         problem.complement = problem.unit = discount;
         return good & (abs(in.spot) < T(large)) & (abs(in.strike) < T(large)) &
-               (problem.price > discount * max(T(0x1p-900), problem.distance * T(1e-280))) &
+               (problem.price > discount * max(T(0x1p-900), problem.distance * T(least_ordinary_price))) &
                (problem.price > intrinsic * T(next_to_intrinsic)) & (problem.price < discount * T(large)) &
                (problem.price > T(0x1p-1000));
     } else {
@@ -57,7 +59,8 @@ OPTIONSIB_INLINE typename T::Boolean prepare(const Inputs<T>& in, T price, T& di
         const T noise = min(max(spot, strike) * T(next_to_intrinsic), intrinsic * T(0x1p100));
         return good & (min(in.spot, in.strike) > T(small)) & (max(in.spot, in.strike) < T(large)) &
                (problem.distance < T(implied_volatility_table::largest_distance)) &
-               (problem.price > max(noise, max(low * T(1e-280), T(0x1p-1000)))) & (price <= maximum);
+               (problem.price > max(noise, max(low * T(least_ordinary_price), T(0x1p-1000)))) &
+               (price <= maximum);
     }
 }
 
@@ -104,24 +107,19 @@ struct ImpliedVolatilityLoop {
         const Inputs<T> in = inputs<T>(begin, count);
         T discount, growth;
         Problem<T> problem;
-        typename T::Boolean good =
+        const typename T::Boolean good =
             prepare<family>(in, load<T>(price, begin, count), discount, growth, problem);
-        if (bits(good) != all) [[unlikely]] {
+        std::uint64_t odd = ~bits(good) & all;
+        if (odd != 0) [[unlikely]] {
             // Harmless numbers for the lanes to be redone.
             problem.distance = select(good, problem.distance, T(0.1));
             problem.price = select(good, problem.price, T(0.04));
             problem.complement = select(good, problem.complement, T(0.96));
             problem.unit = select(good, problem.unit, T(1.0));
         }
-        const T root = sqrt(in.expiry);
-        T s;
-        if (task.guess.data == nullptr)
-            s = solve<normal, false>(problem, T(0.0), good);
-        else
-            s = solve<normal, true>(problem, load<T>(guess, begin, count) * root, good);
-        const T volatility = s / root;
-
-        const std::uint64_t odd = ~bits(good) & all;
+        std::uint64_t failed;
+        const T volatility = solve<normal>(problem, good, failed) / sqrt(in.expiry);
+        odd |= failed;
         const Out<double>& to = task.volatility;
         if (odd == 0 && count == static_cast<std::size_t>(T::size) && to.stride == sizeof(double))
             [[likely]] {
@@ -147,8 +145,9 @@ struct ImpliedVolatilityLoop {
                 const European option{one(kind, element),   one(spot, element), one(strike, element),
                                       one(expiry, element), one(rate, element), one(yield, element),
                                       one(shift, element)};
-                status[i] = static_cast<std::int8_t>(implied_volatility_edge(
-                    task.model, option, one(price, element), discounts[i], growths[i], volatilities[i]));
+                status[i] = static_cast<std::int8_t>(
+                    implied_volatility_edge(task.model, option, one(price, element), one(guess, element),
+                                            discounts[i], growths[i], volatilities[i]));
             }
             __builtin_memcpy(
                 task.volatility.data + static_cast<std::ptrdiff_t>(element) * task.volatility.stride,
@@ -178,18 +177,31 @@ struct ImpliedVolatilityLoop {
 };
 
 // As many registers side by side as pay: found by measurement, no influence on results.
-inline constexpr int registers_of_implied_volatility = Reals::width == 8 ? 3 : 2;
+inline constexpr int registers_of_implied_volatility = 4;
+
+// The last options, apart from the wide loop: a single one need not wait for its many constants.
+template <Family family>
+[[gnu::noinline, gnu::visibility("hidden")]] void finish_implied_volatility(
+    const ImpliedVolatilityLoop<family>& loop, std::size_t begin) noexcept {
+    using Narrow = Pack<1>;
+    constexpr std::size_t narrow = Narrow::size;
+    const std::size_t size = loop.task.size;
+    for (std::size_t i = begin; i < size; i += narrow)
+        loop.template step<Narrow>(i, size - i < narrow ? size - i : narrow);
+}
 
 template <Family family>
 [[gnu::visibility("hidden")]] void run_implied_volatility(const ImpliedVolatilityTask& task) noexcept {
     using Wide = Pack<registers_of_implied_volatility>;
-    using Narrow = Pack<1>;
-    constexpr std::size_t wide = Wide::size, narrow = Narrow::size;
+    constexpr std::size_t wide = Wide::size;
     const ImpliedVolatilityLoop<family> loop(task);
     std::size_t i = 0;
     for (; i + wide <= task.size; i += wide) loop.template step<Wide>(i, wide);
-    for (; i < task.size; i += narrow)
-        loop.template step<Narrow>(i, task.size - i < narrow ? task.size - i : narrow);
+    // Two registers one after the other take as long as four together.
+    if (task.size - i > 2 * Reals::width)
+        loop.template step<Wide>(i, task.size - i);
+    else if (i < task.size)
+        finish_implied_volatility(loop, i);
 }
 
 inline constexpr ImpliedVolatilityKernels implied_volatility_runs = {

@@ -158,6 +158,36 @@ TEST_CASE("a European result is a function of its element alone") {
         }
 }
 
+TEST_CASE("the kernels of a single option give the bits of the array kernels") {
+    for (const SimdPath path : supported_paths())
+        for (const Model model : models) {
+            const Book book = random_book(3000, model, true, 11);
+            const std::size_t family = model == Model::bsm ? 0 : model == Model::bachelier ? 2 : 1;
+            for (std::size_t order = 0; order <= 3; ++order) {
+                CAPTURE(std::string(simd_path_name(path)));
+                CAPTURE(static_cast<int>(model));
+                CAPTURE(order);
+                const Run all = run(path, model, order, book, 0, book.size());
+                std::size_t done = 0;
+                for (std::size_t i = 0; i < book.size(); ++i) {
+                    double values[greek_count];
+                    if (!european_kernels(path).run_one[family][order](
+                            book.kind[i], book.spot[i], book.strike[i], book.expiry[i], book.rate[i],
+                            book.yield[i], book.shift[i], book.volatility[i], values))
+                        continue;
+                    ++done;
+                    bool same = all.status[i] == 0;
+                    for (std::size_t j = 0; j < all.values.size(); ++j)
+                        same = same && std::memcmp(&values[j], &all.values[j][i], sizeof(double)) == 0;
+                    if (same) continue;
+                    CAPTURE(i);
+                    CHECK(same);
+                }
+                CHECK(done > 2000);
+            }
+        }
+}
+
 TEST_CASE("results stored past the caches are the same, the first and last elements too") {
     for (const SimdPath path : supported_paths()) {
         const Book book = random_book(40'000, Model::bsm, true);

@@ -89,6 +89,13 @@ TEST_CASE("limits at expiry and at zero volatility") {
     }
 }
 
+TEST_CASE("a normal volatility whose square root of time scaling overflows still has its price") {
+    // At the money price = s n(0), s = v sqrt(T) = 3.4e308.
+    double value = 0;
+    REQUIRE(price(Model::bachelier, {1, 100, 100, 4.0, 0.0, 0.0}, 1.7e308, value) == Status::ok);
+    CHECK(std::fabs(value / (0.85e308 * 0.39894228040143267794) - 4.0) <= 1e-14);
+}
+
 TEST_CASE("no finite input gives NaN with an ok status") {
     const double numbers[] = {0.0, 5e-324, 1e-300, 1e-8, 0.3, 1.0, 40.0, 1e8, 1e154, 1.7e308};
     for (const double spot : numbers)

@@ -235,6 +235,9 @@ TEST_CASE("any guess leads to the same volatility") {
                 REQUIRE(std::fabs(warm.volatility / book.volatility[i] - 1.0) <= 12 * epsilon * scale);
             }
             const double cold = solve(model, book.option(i), book.quote[i]).volatility;
+            // Within the table it does not even change the last digit.
+            if (scale < 1e8)
+                REQUIRE(same_bits(solve(model, book.option(i), book.quote[i], 1.01 * cold).volatility, cold));
             for (const double none : {not_a_number, 0.0, -1.0, infinity})
                 REQUIRE(same_bits(solve(model, book.option(i), book.quote[i], none).volatility, cold));
         }
@@ -327,6 +330,13 @@ TEST_CASE("wings beyond the table and sizes at the ends of the number range") {
                 CAPTURE(h);
                 CHECK(solved.status == Status::ok);
                 CHECK(std::fabs(solved.volatility / (x / h) - 1.0) <= 1e-9);
+                // Taken, beyond the reach of a step, useless.
+                for (const double factor : {1.0, 1.0001, 0.95, 1.09, 1.2, 0.3, 1e3, 1e-200}) {
+                    const Solved warm = solve(Model::black76, option, quote, factor * solved.volatility);
+                    CAPTURE(factor);
+                    CHECK(warm.status == Status::ok);
+                    CHECK(std::fabs(warm.volatility / solved.volatility - 1.0) <= 4 * epsilon);
+                }
             }
     for (const Model model : {Model::black76, Model::bachelier})
         for (const double size : {1e-290, 1e-100, 1e100, 1e290}) {

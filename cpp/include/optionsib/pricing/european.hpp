@@ -39,11 +39,11 @@
 // 0 and t > 1/4 it is 1 - n(h+t) [A(h+t) + A(t-h)]. In the money the intrinsic value is added: put-call
 // parity holds to the rounding of one addition. The implied volatility is the root of ln c (or of ln(1 - c)
 // where d1 > 1/4): a table gives it to 8e-4 and one step of the Taylor series of the inverse, of order five,
-// to rounding (implied_volatility_kernel.hpp); where the table ends, bisection and the same steps. A guess
-// within 0.2 % replaces the table. The use of ln c and of the Mills ratio, and the normalisation of the
+// to rounding (implied_volatility_kernel.hpp); where the table ends, bisection and the same steps, or a guess
+// within 5 % and the steps. The use of ln c and of the Mills ratio, and the normalisation of the
 // Bachelier model's problem by |F - K|, follow P. Jaeckel, "Let's Be Rational", Wilmott, Jan 2015, 40-53, and
-// "Implied Normal Volatility", 2017; formulas: E. G. Haug, "The Complete Guide to Option Pricing Formulas",
-// 2nd ed., 2007, chapters 1-2.
+// "Implied Normal Volatility", jaeckel.org, June 2017; formulas: E. G. Haug, "The Complete Guide to Option
+// Pricing Formulas", 2nd ed., 2007, chapters 1-2.
 //
 // Every result is a pure function of the inputs of its element and of the instruction set (simd.hpp): the
 // scalar functions are the array kernels on one element. Elements out of the ordinary, as at expiry, are the
@@ -120,7 +120,7 @@ struct Greeks {
 [[nodiscard]] Status greeks(Model model, int order, Units units, const European& option, double volatility,
                             Greeks& result) noexcept;
 
-// `guess` is a volatility to start from; NaN or <= 0 means none.
+// `guess` is a volatility near the result, used where the table ends; NaN or <= 0 means none.
 [[nodiscard]] Status implied_volatility(Model model, const European& option, double price, double guess,
                                         double& result) noexcept;
 

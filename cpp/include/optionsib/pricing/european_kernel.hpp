@@ -75,8 +75,14 @@ OPTIONSIB_INLINE void evaluate_lognormal(const Inputs<T>& in, const Put& put) {
     constexpr bool carried = family == Family::spot;
     const T root = sqrt(in.expiry), s = in.volatility * root, inverse_s = 1.0 / s;
     const T drift = carried ? in.rate - in.yield : T(0.0);
-    const T discount = exp_bounded(-in.rate * in.expiry);
-    const T growth = carried ? exp_bounded(-in.yield * in.expiry) : discount;
+    T discount, growth;
+    if constexpr (carried) {
+        const Two<T> factors = exp_bounded(-in.rate * in.expiry, -in.yield * in.expiry);
+        discount = factors.first;
+        growth = factors.second;
+    } else {
+        discount = growth = exp_bounded(-in.rate * in.expiry);
+    }
     const T spot = in.spot * growth, strike = in.strike * discount;
     T x = log_ratio(in.spot, in.strike);
     if constexpr (carried) x = fma(drift, in.expiry, x);
@@ -189,6 +195,14 @@ OPTIONSIB_INLINE void evaluate_normal(const Inputs<T>& in, const Put& put) {
     put(at_color, gamma * fma(1.0 - square, half_rate, in.rate));
     put(at_ultima, vega * inverse_vol * (inverse_vol * (square * (square - 3.0))));
 }
+
+// For a single option: every value to its place.
+struct PutOne {
+    double* values;
+
+    OPTIONSIB_INLINE bool wants(int) const { return true; }
+    OPTIONSIB_INLINE void operator()(int position, One value) const { values[position] = first(value); }
+};
 
 // Calls put(position, value) for the price and the Greeks up to `order` (0: the price alone).
 template <Family family, int order, class T, class Put>

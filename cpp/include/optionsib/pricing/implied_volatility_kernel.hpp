@@ -13,7 +13,15 @@
 // closed form: with p = ds/dG = +-r, P = p/s, b = (h^2 - t^2) P and U = P^2 (h^2 + t^2) the rules
 //   dP/dG = P (1 - b) - P^2,   d(h^2 - t^2)/dG = -2 P (h^2 + t^2),   d(h^2 + t^2)/dG = -2 P (h^2 - t^2)
 // give the k-th derivative as s P e_k with e_1 = 1, e_2 = 1 - b, ... One evaluation of r so yields a step
-// of order five or six; from the table's start (relative error below 8e-4) one step ends at rounding level.
+// of order five; from the table's start (relative error below 8e-4) one step ends at rounding level.
+//
+// Near the money one rounding of G is one of s, and the largest ones are those of the divided difference in r
+// (at a = 0 it is 3.1 - 2.1): |s / exact - 1| stays below 1.4e-15 where multiply and add round once, below
+// 2e-15 elsewhere, 3.3e-16 in the mean (3000 random options, |x| <= 1e-3, against 50 digits).
+//
+// A guess saves nothing here. Even a perfect one, believed without a test, would save the table's look-up
+// alone, a third of the time; to test it takes the step itself, and where the test fails the step was in
+// vain. So guesses serve the problems outside the table only (polish), and change no bit of the others.
 //
 // The Bachelier model is the limit x, s -> 0 of the same problem: h = |F - K| / s, t = 0, r = s (1 - h A(h)).
 
@@ -37,12 +45,10 @@ struct Problem {
 };
 
 inline constexpr double root_two_pi = 2.50662827463100050242, log_root_two_pi = 0.91893853320467274178;
-// Of the Newton step relative to s: up to it a step of four or five terms is exact to rounding.
-inline constexpr double step_is_exact = 6e-4, long_step_is_exact = 2e-3;
-// Beyond it the Taylor series is not to be trusted, and the start comes from the table.
+// Of the Newton step relative to s: up to it a step is exact to rounding.
+inline constexpr double step_is_exact = 6e-4;
+// Beyond it the Taylor series is not to be trusted.
 inline constexpr double step_is_blind = 0.1;
-// Guesses outside are none.
-inline constexpr double least_guess = 1e-140, largest_guess = 1e60;
 
 // Coordinate of the table: whole cells and fraction. z >= 1.
 template <class T>
@@ -107,9 +113,8 @@ struct Step {
     typename T::Boolean rises;  // the root is above s
 };
 
-// The step has four or five terms. With `logarithms` the problem holds ln c and ln(1 - c) for price and
-// complement: no range is too wide.
-template <bool bachelier, int terms = 4, bool logarithms = false, class T>
+// With `logarithms` the problem holds ln c and ln(1 - c) for price and complement: no range is too wide.
+template <bool bachelier, bool logarithms = false, class T>
 OPTIONSIB_INLINE Step<T> step(const Problem<T>& problem, T s) {
     const T inverse = logarithms ? T(1.0) / s : reciprocal(s), h = problem.distance * inverse;
     // r = above / below.
@@ -149,16 +154,6 @@ OPTIONSIB_INLINE Step<T> step(const Problem<T>& problem, T s) {
     T e4 = fma(b, fma(b, fma(b, T(-6.0), T(12.0)), T(-7.0)), T(1.0));
     e4 = fma(u, fma(p, T(-6.0), fma(b, T(-14.0), T(12.0))), e4);
     e4 = fma(pb, fma(p, T(-6.0), fma(b, T(-7.0), T(6.0))), e4);
-    if constexpr (terms == 5) {
-        T e5 = fma(b, fma(b, fma(b, fma(b, T(24.0), T(-60.0)), T(50.0)), T(-15.0)), T(1.0));
-        const T inner =
-            fma(p, fma(p, T(30.0), fma(b, T(73.0), T(-60.0))), fma(b, fma(b, T(46.0), T(-70.0)), T(25.0)));
-        const T outer =
-            fma(p, fma(p, T(30.0), fma(b, T(94.0), T(-60.0))), fma(b, fma(b, T(92.0), T(-140.0)), T(50.0)));
-        e5 = fma(pb, inner, e5);
-        e5 = fma(u, fma(u, T(28.0), outer), e5);
-        e4 = fma(delta * T(0.2), e5, e4);
-    }
     T sum = fma(delta * T(0.25), e4, e3);
     sum = fma(delta * T(1.0 / 3.0), sum, e2);
     sum = fma(delta * T(0.5), sum, T(1.0));
@@ -172,33 +167,34 @@ OPTIONSIB_INLINE Step<T> step(const Problem<T>& problem, T s) {
     return result;
 }
 
-// The total volatility of the lanes in `wanted`, which loses those in which it was not found.
-template <bool bachelier, bool guessed, class T, class M = typename T::Boolean>
-OPTIONSIB_INLINE T solve(const Problem<T>& problem, T guess, M& wanted) {
-    T s;
-    M open = wanted;
-    if constexpr (guessed) {
-        const M usable = (guess >= T(least_guess)) & (guess <= T(largest_guess));
-        s = select(usable, guess, T(1.0));
-        const Step<T> first = step<bachelier, 5>(problem, s);
-        const M trusted = usable & (abs(first.newton) <= T(step_is_blind));
-        open = open & !(trusted & (abs(first.newton) <= T(long_step_is_exact)));
-        s = select(trusted, first.next, s);
-        if (bits(open & !trusted) != 0) s = select(trusted, s, start<bachelier>(problem));
-    } else {
-        s = start<bachelier>(problem);
-    }
-    for (int i = 0; i < 4 && bits(open) != 0; ++i) {
+// The total volatility of the lanes in `wanted`; `failed` gets the bits of those in which it was not found.
+template <bool bachelier, class T, class M = typename T::Boolean>
+OPTIONSIB_INLINE T solve(const Problem<T>& problem, M wanted, std::uint64_t& failed) {
+    T s = start<bachelier>(problem);
+    int steps = 0;
+    do {
         const Step<T> now = step<bachelier>(problem, s);
-        s = select(open, now.next, s);
-        open = open & !(abs(now.newton) <= T(step_is_exact));
-    }
-    wanted = wanted & !open;
+        s = select(wanted, now.next, s);
+        wanted = wanted & !(abs(now.newton) <= T(step_is_exact));
+        failed = bits(wanted);
+    } while (failed != 0 && ++steps < 4);
     return s;
 }
 
-// The same for any problem at all, slowly: bisection between closed bounds, then the steps. The problem holds
-// ln c and ln(1 - c); `c` may have underflowed to 0.
+// The last steps to the root, for a problem that holds logarithms; the lanes in which s had been near it.
+template <bool bachelier, class T>
+OPTIONSIB_INLINE typename T::Boolean polish(const Problem<T>& problem, T& s) {
+    T newton;
+    for (int i = 0; i < 3; ++i) {
+        const Step<T> now = step<bachelier, true>(problem, s);
+        newton = abs(now.newton);
+        s = select(newton <= T(step_is_blind), now.next, s);
+    }
+    return newton <= T(step_is_exact);
+}
+
+// The root of any problem at all, slowly: bisection between closed bounds. The problem holds ln c and
+// ln(1 - c); `c` may have underflowed to 0.
 template <bool bachelier, class T>
 OPTIONSIB_INLINE T bisect(const Problem<T>& problem, T c) {
     // h < 60 for any c above 1e-700; s >= root_two_pi c; s <= 2.7 c + 1.3 x for c <= 1/2.
@@ -208,15 +204,12 @@ OPTIONSIB_INLINE T bisect(const Problem<T>& problem, T c) {
     if constexpr (!bachelier) high = select(c <= T(0.5), high, T(20.0) + T(2.0) * sqrt(x));
     for (int i = 0; i < 20; ++i) {
         const T middle = sqrt(low) * sqrt(high);
-        const auto rises = step<bachelier, 4, true>(problem, middle).rises;
+        const auto rises = step<bachelier, true>(problem, middle).rises;
         low = select(rises, middle, low);
         high = select(rises, high, middle);
     }
     T s = sqrt(low) * sqrt(high);
-    for (int i = 0; i < 3; ++i) {
-        const Step<T> now = step<bachelier, 4, true>(problem, s);
-        s = select(abs(now.newton) <= T(step_is_blind), now.next, s);
-    }
+    static_cast<void>(polish<bachelier>(problem, s));
     return s;
 }
 

@@ -141,5 +141,36 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>(_mm256_movemask_pd(mask.lanes));
 }
 
+// --- one number (one.hpp) ------------------------------------------------------------------------------
+
+#include "optionsib/math/simd/one.hpp"
+
+OPTIONSIB_INLINE One reciprocal(One a) {
+    return _mm_div_pd(_mm_set1_pd(1.0), a.r);
+}
+OPTIONSIB_INLINE One round(One a) {
+    return _mm_round_pd(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+OPTIONSIB_INLINE One power_of_two(One n) {
+    const __m128d shifted = _mm_add_pd(n.r, _mm_set1_pd(0x1.8p52 + 1023.0));
+    return _mm_castsi128_pd(_mm_slli_epi64(_mm_castpd_si128(shifted), 52));
+}
+OPTIONSIB_INLINE One scale(One a, One n) {
+    const One bounded = max(min(n, 2040.0), -2040.0);
+    const One half = round(bounded * 0.5);
+    return a * power_of_two(half) * power_of_two(bounded - half);
+}
+OPTIONSIB_INLINE One match_exponent(One a, One b, One& k) {
+    const __m128i difference = _mm_sub_epi64(_mm_castpd_si128(a.r), _mm_castpd_si128(b.r));
+    const __m128i rounded = _mm_add_epi64(difference, _mm_set1_epi64x(std::int64_t{1} << 51));
+    const __m128i exponents =
+        _mm_and_si128(rounded, _mm_set1_epi64x(static_cast<std::int64_t>(0xfff0000000000000u)));
+    const __m128i lifted = _mm_srli_epi64(
+        _mm_xor_si128(rounded, _mm_set1_epi64x(static_cast<std::int64_t>(0x8000000000000000u))), 52);
+    const __m128d biased = _mm_castsi128_pd(_mm_or_si128(lifted, _mm_castpd_si128(_mm_set1_pd(0x1p52))));
+    k = _mm_sub_pd(biased, _mm_set1_pd(0x1p52 + 2048.0));
+    return _mm_castsi128_pd(_mm_add_epi64(_mm_castpd_si128(b.r), exponents));
+}
+
 }  // namespace avx2
 }  // namespace optionsib::simd

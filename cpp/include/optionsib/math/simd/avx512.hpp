@@ -136,5 +136,39 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return _cvtmask8_u32(mask.bits);
 }
 
+// --- one number (one.hpp) ------------------------------------------------------------------------------
+
+#include "optionsib/math/simd/one.hpp"
+
+OPTIONSIB_INLINE One reciprocal(One a) {
+    const __m128d one = _mm_set1_pd(1.0);
+    __m128d y = _mm_rcp14_pd(a.r);
+    const __m128d e = _mm_fnmadd_pd(a.r, y, one);
+    y = _mm_fmadd_pd(y, _mm_fmadd_pd(e, e, e), y);
+    return _mm_fmadd_pd(y, _mm_fnmadd_pd(a.r, y, one), y);
+}
+OPTIONSIB_INLINE One round(One a) {
+    return _mm_roundscale_pd(a.r, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+OPTIONSIB_INLINE One scale(One a, One n) {
+    return _mm_scalef_pd(a.r, n.r);
+}
+OPTIONSIB_INLINE One scale_down(One a, One n) {
+    return _mm_scalef_pd(a.r, n.r);
+}
+OPTIONSIB_INLINE One sixteenths(const double* table, One index) {
+    const __m128i bits = _mm_castpd_si128(index.r);
+    return _mm_loadh_pd(_mm_load_sd(table + (_mm_cvtsi128_si64(bits) & 15)),
+                        table + (_mm_extract_epi64(bits, 1) & 15));
+}
+OPTIONSIB_INLINE One match_exponent(One a, One b, One& k) {
+    const __m128i difference = _mm_sub_epi64(_mm_castpd_si128(a.r), _mm_castpd_si128(b.r));
+    const __m128i rounded = _mm_add_epi64(difference, _mm_set1_epi64x(std::int64_t{1} << 51));
+    const __m128i exponents =
+        _mm_and_si128(rounded, _mm_set1_epi64x(static_cast<std::int64_t>(0xfff0000000000000u)));
+    k = _mm_cvtepi64_pd(_mm_srai_epi64(rounded, 52));
+    return _mm_castsi128_pd(_mm_add_epi64(_mm_castpd_si128(b.r), exponents));
+}
+
 }  // namespace avx512
 }  // namespace optionsib::simd

@@ -142,5 +142,16 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>((mask.lanes[0] & 1) | (mask.lanes[1] & 2));
 }
 
+// --- one number: the first lane counts -----------------------------------------------------------------
+
+using One = Reals;
+
+OPTIONSIB_INLINE bool is_true(Mask mask) {
+    return mask.lanes[0] != 0;
+}
+OPTIONSIB_INLINE double first(One a) {
+    return a.r[0];
+}
+
 }  // namespace baseline
 }  // namespace optionsib::simd

@@ -48,7 +48,7 @@ OPTIONSIB_INLINE T exp_by_table(T x) {
 template <class T>
 OPTIONSIB_INLINE T exp_bounded(T x) {
     // Adding 1.5 2^52 rounds to an integer. ln 2 in two parts, the first short enough for an exact product.
-    if constexpr (T::width == 8) return exp_by_table(x);
+    if constexpr (Reals::width == 8) return exp_by_table(x);
     const T n = fma(x, 0x1.71547652b82fep+0, 0x1.8p52) - 0x1.8p52;
     const T r = fnma(n, 0x1.a39ef35793c76p-33, fnma(n, 0x1.62e42feep-1, x));
     const T square = r * r;
@@ -56,6 +56,21 @@ OPTIONSIB_INLINE T exp_bounded(T x) {
     const T even = fma(fma(fma(fma(c[8], square, c[6]), square, c[4]), square, c[2]), square, c[0]);
     const T odd = fma(fma(fma(fma(c[9], square, c[7]), square, c[5]), square, c[3]), square, c[1]);
     return scale(fma(fma(odd, r, even), square, r) + 1.0, n);
+}
+
+template <class T>
+struct Two {
+    T first, second;
+};
+
+template <class T>
+OPTIONSIB_INLINE Two<T> exp_bounded(T x, T y) {
+    if constexpr (T::width == 1) {
+        const T both = exp_bounded(join(x, y));
+        return {lower(both), upper(both)};
+    } else {
+        return {exp_bounded(x), exp_bounded(y)};
+    }
 }
 
 template <class T>
@@ -148,8 +163,39 @@ struct MillsPair {
     T first, second, difference, denominator;
 };
 
+// Denominator and numerator side by side: their steps are the same, the numerator's first ones add to zeros.
+struct MillsColumns {
+    static constexpr int size = sizeof mills_denominator / sizeof *mills_denominator;
+    double at[size][2];
+
+    consteval MillsColumns() : at() {
+        for (int i = 0; i < size; ++i) {
+            at[i][0] = mills_denominator[i];
+            at[i][1] = i < size - 1 ? mills_numerator[i] : 0.0;
+        }
+    }
+};
+inline constexpr MillsColumns mills_columns;
+
+template <class T>
+OPTIONSIB_INLINE MillsPair<T> mills_pair_of_one(T a, T b, T width) {
+    const T both_a = join(a, a), both_b = join(b, b), both_widths = join(width, width);
+    const auto& c = mills_columns.at;
+    T value = fma(T::both(c[MillsColumns::size - 1]), both_a, T::both(c[MillsColumns::size - 2]));
+    T slope = T::both(c[MillsColumns::size - 1]);
+#pragma GCC unroll 32
+    for (int i = MillsColumns::size - 3; i >= 0; --i) {
+        slope = fma(slope, both_b, value);
+        value = fma(value, both_a, T::both(c[i]));
+    }
+    const T other = swapped(value), at_b = fma(both_widths, slope, value);
+    const T products = other * at_b, cross = slope * other;
+    return {lower(products), upper(products), width * fms(other, slope, upper(cross)), value * at_b};
+}
+
 template <class T>
 OPTIONSIB_INLINE MillsPair<T> mills_pair(T a, T b, T width) {
+    if constexpr (T::width == 1) return mills_pair_of_one(a, b, width);
     const Secant<T> n = secant(mills_numerator, a, b), q = secant(mills_denominator, a, b);
     const T q2 = fma(width, q.slope, q.value), n2 = fma(width, n.slope, n.value);
     return {n.value * q2, n2 * q.value, width * fms(n.value, q.slope, n.slope * q.value), q.value * q2};

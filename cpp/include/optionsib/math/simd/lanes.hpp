@@ -16,6 +16,9 @@
 //   gather(table, i)    table[i] for integral i >= 0
 //   load<T>(from), store(to, x)  T::size doubles, no alignment needed; stream needs that of a
 //                       register and, after the last one, fence()
+//
+// `One` is for a single number: the same operations with the same bits, in a narrow register on the wide
+// instruction sets; first(x) is the number, is_true(mask) its condition.
 
 #include <cstdint>
 
