@@ -22,6 +22,7 @@ FOLDERS = {
     "voltic": "bench-voltic",
     "books": "bench-books",
     "risk": "bench-risk",
+    "quantlib": "bench-quantlib",
 }
 
 

@@ -7,8 +7,10 @@
 namespace optionsib::bindings {
 
 const char* const parameter_names[parameter_count] = {
-    "spot", "strike", "time_to_expiry", "rate",  "volatility", "dividend_yield", "shift",  "price", "guess",
-    "kind", "model",  "order",          "units", "out",        "status",         "threads"};
+    "spot",  "strike", "time_to_expiry", "rate",    "volatility",  "dividend_yield",
+    "shift", "price",  "guess",          "kind",    "model",       "order",
+    "units", "out",    "status",         "threads", "dividends",   "dividend_model",
+    "tier",  "method", "exercise",       "steps",   "space_steps", "time_steps"};
 
 PythonSide python_side;
 
@@ -360,16 +362,19 @@ bool check_overlap(PyArrayObject* output, const Inputs& inputs, PyArrayObject* c
     return true;
 }
 
-bool read_threads(PyObject* object, unsigned& threads) {
+bool read_count(PyObject* object, const char* name, std::size_t least, std::size_t most, std::size_t& count) {
+    if (object == nullptr) return true;
     if (!PyBool_Check(object) && PyIndex_Check(object)) {
         const Py_ssize_t value = PyNumber_AsSsize_t(object, nullptr);
-        if (value >= 0 && value <= 4096) {
-            threads = static_cast<unsigned>(value);
+        if (value >= 0 && static_cast<std::size_t>(value) >= least &&
+            static_cast<std::size_t>(value) <= most) {
+            count = static_cast<std::size_t>(value);
             return true;
         }
         if (PyErr_Occurred() != nullptr) return false;
     }
-    PyErr_Format(PyExc_ValueError, "threads must be an integer from 0 to 4096, got %R", object);
+    PyErr_Format(PyExc_ValueError, "%s must be an integer from %zu to %zu, got %R", name, least, most,
+                 object);
     return false;
 }
 

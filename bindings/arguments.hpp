@@ -33,6 +33,14 @@ enum Parameter : int {
     p_out,
     p_status,
     p_threads,
+    p_dividends,
+    p_dividend_model,
+    p_tier,
+    p_method,
+    p_exercise,
+    p_steps,
+    p_space_steps,
+    p_time_steps,
     parameter_count
 };
 
@@ -110,12 +118,14 @@ struct Shape {
 [[nodiscard]] bool check_overlap(PyArrayObject* output, const Inputs& inputs, PyArrayObject* const* others,
                                  std::size_t other_count, const char* name);
 
-[[nodiscard]] bool read_threads(PyObject* object, unsigned& threads);
+// An integer within [least, most]; nullptr leaves `count` as it is.
+[[nodiscard]] bool read_count(PyObject* object, const char* name, std::size_t least, std::size_t most,
+                              std::size_t& count);
 
 // Functions of the Python side; set once by `configure`.
 struct PythonSide {
     PyObject *column = nullptr, *check_indexes = nullptr, *shares_memory = nullptr;
-    std::array<PyObject*, 7> statuses{};
+    std::array<PyObject*, 8> statuses{};
 };
 extern PythonSide python_side;
 

@@ -1,7 +1,9 @@
 #include "call.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -24,26 +26,18 @@ bool read_word(PyObject* object, std::string_view& word) {
 }
 
 bool read_model(PyObject* object, Model& model) {
-    std::string_view word;
-    if (read_word(object, word)) {
-        for (std::size_t i = 0; i < model_names.size(); ++i) {
-            if (model_names[i] != word) continue;
-            model = static_cast<Model>(i);
-            return true;
-        }
-    }
-    PyErr_Format(PyExc_ValueError, "model must be one of bsm, black76, displaced, bachelier, got %R", object);
-    return false;
+    auto place = static_cast<std::size_t>(model);
+    if (!read_choice(object, "model", model_names, place)) return false;
+    model = static_cast<Model>(place);
+    return true;
 }
 
 bool read_units(PyObject* object, Units& units) {
-    std::string_view word;
-    if (read_word(object, word) && (word == "raw" || word == "desk")) {
-        units = word == "raw" ? Units::raw : Units::desk;
-        return true;
-    }
-    PyErr_Format(PyExc_ValueError, "units must be 'raw' or 'desk', got %R", object);
-    return false;
+    constexpr std::array<std::string_view, 2> names = {"raw", "desk"};
+    auto place = static_cast<std::size_t>(units);
+    if (!read_choice(object, "units", names, place)) return false;
+    units = static_cast<Units>(place);
+    return true;
 }
 
 bool read_order(PyObject* object, int& order) {
@@ -140,13 +134,35 @@ PyObject* refuse_option(Model model, const European& option) {
 
 }  // namespace
 
+bool read_choice(PyObject* object, const char* name, std::span<const std::string_view> choices,
+                 std::size_t& place) {
+    if (object == nullptr) return true;
+    std::string_view word;
+    if (read_word(object, word)) {
+        const auto found = std::ranges::find(choices, word);
+        if (found != choices.end()) {
+            place = static_cast<std::size_t>(found - choices.begin());
+            return true;
+        }
+    }
+    std::string text;
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+        const char* between = i == 0 ? "" : choices.size() == 2 ? " or " : ", ";
+        text +=
+            between + (choices.size() == 2 ? "'" + std::string(choices[i]) + "'" : std::string(choices[i]));
+    }
+    PyErr_Format(PyExc_ValueError, "%s must be %s%s, got %R", name, choices.size() == 2 ? "" : "one of ",
+                 text.c_str(), object);
+    return false;
+}
+
 bool read_options(const Slots& slots, Options& options) {
     options.out = unless_none(slots[p_out]);
     options.status = unless_none(slots[p_status]);
-    return (slots[p_model] == nullptr || read_model(slots[p_model], options.model)) &&
+    return read_model(slots[p_model], options.model) &&
            (slots[p_order] == nullptr || read_order(slots[p_order], options.order)) &&
-           (slots[p_units] == nullptr || read_units(slots[p_units], options.units)) &&
-           (slots[p_threads] == nullptr || read_threads(slots[p_threads], options.threads));
+           read_units(slots[p_units], options.units) &&
+           read_count(slots[p_threads], "threads", 0, 4096, options.threads);
 }
 
 bool read_inputs(const Signature& signature, const Slots& slots, const Options& options, Inputs& inputs) {
@@ -165,6 +181,15 @@ bool read_inputs(const Signature& signature, const Slots& slots, const Options& 
         !check_unused(inputs.numbers[p_shift], p_shift, options.model))
         return false;
     return inputs.check_indexes(slots);
+}
+
+bool add_public_functions(PyObject* module, std::span<PyMethodDef> definitions) {
+    const Owned<> home(PyUnicode_InternFromString("optionsib.pricing"));
+    for (PyMethodDef& definition : definitions) {
+        const Owned<> function(home ? PyCFunction_NewEx(&definition, module, home.get()) : nullptr);
+        if (!function || PyModule_AddObjectRef(module, definition.ml_name, function.get()) != 0) return false;
+    }
+    return true;
 }
 
 bool read_plain(PyObject* const* arguments, Py_ssize_t count, PyObject* names, Plain& plain) noexcept {
@@ -216,6 +241,10 @@ PyObject* refuse_quote(Model model, const European& option, double quote, Status
     if (!number) return nullptr;
     if (status == Status::below_intrinsic)
         return PyErr_Format(PyExc_ValueError, "price %R is below the discounted intrinsic value",
+                            number.get());
+    if (status == Status::at_intrinsic)
+        return PyErr_Format(PyExc_ValueError,
+                            "price %R is the value of exercise at once: the volatility is not unique",
                             number.get());
     if (status == Status::above_maximum)
         return PyErr_Format(PyExc_ValueError, "price %R is above the largest value the option can have",

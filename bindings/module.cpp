@@ -7,6 +7,9 @@ PYBIND11_MODULE(_core, module) {
     module.doc() = "Native core of OptionsIB (private; use the packages above it).";
     optionsib::bindings::register_simd(module);
     optionsib::bindings::register_pricing(module);
+    optionsib::bindings::register_american(module);
+    optionsib::bindings::register_cash_dividends(module);
+    optionsib::bindings::register_checks(module);
     optionsib::bindings::register_book(module);
     optionsib::bindings::register_itch(module);
     optionsib::bindings::register_payoff(module);

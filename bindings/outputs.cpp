@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "buffers.hpp"
-#include "results.hpp"
 
 namespace optionsib::bindings {
 namespace {
@@ -42,7 +41,7 @@ bool Outputs::prepare(std::size_t columns_wanted, PyTypeObject* type, bool wants
         }
         if (carries_status && status_wanted == nullptr)
             status_wanted = PyStructSequence_GET_ITEM(options.out, 1);
-    } else if (type == nullptr || (count == 1 && type == result_types.implied_volatility)) {
+    } else if (type == nullptr || count == 1) {
         if (!take(0, options.out, shape)) return false;
     } else if (!take_rows(options.out, type, shape)) {
         return false;

@@ -84,15 +84,18 @@ bool set_owned(PyTypeObject* type, const char* name, PyObject* value) {
     return owner && PyObject_SetAttrString(reinterpret_cast<PyObject*>(type), name, value) == 0;
 }
 
-// `name` must live as long as the process: types keep it.
+// `name` must live as long as the process: types keep it. A label is a field that is no item of the tuple.
+// `waits`: dead results wait for the next one; no other such type may have as many fields.
 PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
-                       std::vector<PyStructSequence_Field> fields) {
+                       std::vector<PyStructSequence_Field> fields, bool waits,
+                       const PyStructSequence_Field* label = nullptr) {
     const auto count = static_cast<Py_ssize_t>(fields.size());
+    if (label != nullptr) fields.push_back(*label);
     fields.push_back({nullptr, nullptr});
     PyStructSequence_Desc description{name, doc, fields.data(), static_cast<int>(count)};
     Owned<PyTypeObject> type(PyStructSequence_NewType(&description));
     if (!type) return nullptr;
-    type.get()->tp_dealloc = &free_result;
+    if (waits) type.get()->tp_dealloc = &free_result;
     const Owned<> names(PyTuple_New(count));
     if (!names) return nullptr;
     for (Py_ssize_t i = 0; i < count; ++i) {
@@ -111,6 +114,51 @@ PyTypeObject* new_type(PyObject* module, const char* name, const char* doc,
     return type.release();
 }
 
+constexpr PyStructSequence_Field label_field = {
+    "dividend_model", "how cash dividends were modelled: 'none' (there were none), 'spot' or 'escrowed'"};
+constexpr const char* label_name = "dividend_model";
+
+bool prepare_american_results(PyObject* module, const std::vector<PyStructSequence_Field>& first_order,
+                              const std::vector<PyStructSequence_Field>& implied) {
+    std::vector<PyStructSequence_Field> implied_greeks = implied;
+    implied_greeks.insert(implied_greeks.end(), first_order.begin(), first_order.end());
+    result_types.american_greeks =
+        new_type(module, "optionsib.pricing.AmericanGreeks",
+                 "Price and Greeks of American options, and how dividends were modelled.", first_order, false,
+                 &label_field);
+    result_types.european_greeks =
+        new_type(module, "optionsib.pricing.EuropeanGreeks",
+                 "Price and Greeks of European options under cash dividends, and how these were modelled.",
+                 first_order, false, &label_field);
+    result_types.american_implied_volatility =
+        new_type(module, "optionsib.pricing.AmericanImpliedVolatility",
+                 "Implied volatility of American options, its status, and how dividends were modelled.",
+                 implied, false, &label_field);
+    result_types.american_implied_greeks = new_type(
+        module, "optionsib.pricing.AmericanImpliedGreeks",
+        "Implied volatility of American options, its status, the Greeks there, and how dividends were "
+        "modelled.",
+        implied_greeks, false, &label_field);
+    result_types.exercise_boundary =
+        new_type(module, "optionsib.pricing.ExerciseBoundary",
+                 "Exercise is best where lower <= spot <= upper; NaN where it never is.",
+                 {{"lower", "lowest spot of the exercise region, 0 for a put with one boundary"},
+                  {"upper", "highest spot of the exercise region, infinite for a call with one boundary"}},
+                 false);
+    result_types.exercise_before_dividend =
+        new_type(module, "optionsib.pricing.ExerciseBeforeDividend",
+                 "Exercise before the next dividend against holding through it.",
+                 {{"holding_value", "value now of holding through the ex-date"},
+                  {"exercise_value", "value now of exercising just before the ex-date"},
+                  {"critical_spot", "spot just before the ex-date from which on exercise is best"},
+                  {"ex_time", "years to the ex-date"},
+                  {"dividend", "cash amount paid then"}},
+                 false);
+    return result_types.exercise_before_dividend != nullptr && result_types.american_greeks != nullptr &&
+           result_types.european_greeks != nullptr && result_types.american_implied_volatility != nullptr &&
+           result_types.american_implied_greeks != nullptr && result_types.exercise_boundary != nullptr;
+}
+
 }  // namespace
 
 Owned<> make_result(PyTypeObject* type, std::size_t size) {
@@ -118,6 +166,26 @@ Owned<> make_result(PyTypeObject* type, std::size_t size) {
     if (result == nullptr) return {};
     for (std::size_t i = 0; i < size; ++i) result->ob_item[i] = nullptr;
     return Owned<>(reinterpret_cast<PyObject*>(result));
+}
+
+Owned<> new_result(PyTypeObject* type, std::size_t size, const char* label) {
+    if (type->tp_dealloc == &free_result) return new_result(type, size);
+    if (label == nullptr) return Owned<>(PyStructSequence_New(type));
+    PyObject* const word = PyUnicode_InternFromString(label);
+    if (word == nullptr) return {};
+    Owned<> result(PyStructSequence_New(type));
+    if (result)
+        PyStructSequence_SetItem(result.get(), static_cast<Py_ssize_t>(size), word);
+    else
+        Py_DECREF(word);
+    return result;
+}
+
+bool has_label(PyObject* result, const char* label) {
+    if (label == nullptr) return true;
+    const Owned<> word(PyObject_GetAttrString(result, label_name));
+    if (!word) PyErr_Clear();
+    return word && PyUnicode_Check(word.get()) && PyUnicode_CompareWithASCIIString(word.get(), label) == 0;
 }
 
 bool prepare_results(PyObject* module) {
@@ -145,15 +213,19 @@ bool prepare_results(PyObject* module) {
             fields.push_back({greek_names[i], greek_docs[i]});
             implied_fields.push_back(fields.back());
         }
-        result_types.greeks[order] = new_type(module, greeks_names[order], greeks_doc, fields);
+        result_types.greeks[order] = new_type(module, greeks_names[order], greeks_doc, fields, true);
         result_types.implied_greeks[order] =
-            new_type(module, implied_names[order], implied_doc, implied_fields);
+            new_type(module, implied_names[order], implied_doc, implied_fields, true);
         if (result_types.greeks[order] == nullptr || result_types.implied_greeks[order] == nullptr)
             return false;
     }
     result_types.implied_volatility = new_type(module, "optionsib.pricing.ImpliedVolatility",
-                                               "Implied volatility and its status.", implied);
-    return result_types.implied_volatility != nullptr;
+                                               "Implied volatility and its status.", implied, true);
+    std::vector<PyStructSequence_Field> first_order;
+    for (std::size_t i = 0; i < greeks_of_order(1); ++i)
+        first_order.push_back({greek_names[i], greek_docs[i]});
+    return result_types.implied_volatility != nullptr &&
+           prepare_american_results(module, first_order, implied);
 }
 
 }  // namespace optionsib::bindings

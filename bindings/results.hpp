@@ -15,6 +15,13 @@ struct ResultTypes {
     std::array<PyTypeObject*, 3> greeks{};          // by order
     std::array<PyTypeObject*, 3> implied_greeks{};  // volatility and status before the Greeks
     PyTypeObject* implied_volatility = nullptr;
+    // With a hidden last field, `dividend_model`.
+    PyTypeObject* american_greeks = nullptr;
+    PyTypeObject* american_implied_volatility = nullptr;
+    PyTypeObject* american_implied_greeks = nullptr;
+    PyTypeObject* european_greeks = nullptr;
+    PyTypeObject* exercise_boundary = nullptr;
+    PyTypeObject* exercise_before_dividend = nullptr;
 };
 extern ResultTypes result_types;
 
@@ -24,8 +31,8 @@ extern ResultTypes result_types;
 inline constexpr std::size_t most_fields = pricing::greek_count + 2;
 
 // Dead results wait here for the next one of their size, together with those of their floats that nobody else
-// held: making nine floats and a tuple costs more than the arithmetic. They keep their type; every type has
-// its own number of fields. Guarded by the GIL.
+// held: making nine floats and a tuple costs more than the arithmetic. They keep their type; every type that
+// waits here has its own number of fields. Guarded by the GIL.
 struct DeadResults {
     static constexpr std::size_t most = 16;
     std::array<PyTupleObject*, most> results;
@@ -35,7 +42,7 @@ extern std::array<DeadResults, most_fields + 1> dead_results;  // by number of f
 
 [[nodiscard]] Owned<> make_result(PyTypeObject* type, std::size_t size);
 
-// A result whose fields are empty or hold a float of their own. Every one must be set. Our types have no
+// A result whose fields are empty or hold a float of their own. Every one must be set. These types have no
 // hidden fields, so they are tuples in memory; PyStructSequence_New looks up twice that it is so.
 [[nodiscard]] inline Owned<> new_result(PyTypeObject* type, std::size_t size) {
     DeadResults& dead = dead_results[size];
@@ -44,6 +51,11 @@ extern std::array<DeadResults, most_fields + 1> dead_results;  // by number of f
     Py_SET_REFCNT(result, 1);
     return Owned<>(result);
 }
+// A result of a type that does not wait. `label`: the word in its hidden field, or nullptr where it has none.
+[[nodiscard]] Owned<> new_result(PyTypeObject* type, std::size_t size, const char* label);
+// Whether a result of a type with a hidden field bears this label; nullptr: the type has none.
+[[nodiscard]] bool has_label(PyObject* result, const char* label);
+
 // Takes over the reference.
 inline void set_field(const Owned<>& result, std::size_t index, PyObject* value) {
     Py_XSETREF(reinterpret_cast<PyTupleObject*>(result.get())->ob_item[index], value);

@@ -40,9 +40,11 @@ class Walk {
         return count_++;
     }
 
-    // Once, after the last array. Returns the number of elements.
-    std::size_t prepare() noexcept {
+    // Once, after the last array. Returns the number of elements. With `keeps_order` runs go through the
+    // elements in C order.
+    std::size_t prepare(bool keeps_order = false) noexcept {
         merge_dimensions();
+        if (!keeps_order) lengthen_runs();
         std::size_t size = 1;
         for (int i = 0; i < dimensions_; ++i) size *= static_cast<std::size_t>(shape_[i]);
         return size;
@@ -85,6 +87,9 @@ class Walk {
             shape_[axis] *= shape_[axis - 1];
             erase(axis - 1);
         }
+    }
+
+    void lengthen_runs() noexcept {
         if (dimensions_ < 2 || shape_[dimensions_ - 1] >= least_run) return;
         const auto last = static_cast<std::size_t>(dimensions_ - 1);
         const auto longest = static_cast<std::size_t>(

@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Environments of the benchmark peers, each of its own under build/: none may touch the lock that we ship with.
 #
-# usage: scripts/bench_env.sh peers | vollib | voltic | books | risk
-#   peers   build/bench-peers:  oneMKL, numba, pyfeng, fast-vollib (with jax)
-#   vollib  build/bench-venv:   py_vollib_vectorized (numba 0.59, numpy < 2)
-#   voltic  build/bench-voltic: voltic 0.1, of which there is a wheel for Python 3.12 alone
-#   risk    build/bench-risk:   openpit 0.10, numpy
-#   books   build/bench-books:  nautilus_trader, hftbacktest
+# usage: scripts/bench_env.sh peers | vollib | voltic | quantlib | books | risk
+#   peers     build/bench-peers:    oneMKL, numba, pyfeng, fast-vollib (with jax)
+#   vollib    build/bench-venv:     py_vollib_vectorized (numba 0.59, numpy < 2)
+#   voltic    build/bench-voltic:   voltic 0.1, of which there is a wheel for Python 3.12 alone
+#   quantlib  build/bench-quantlib: QuantLib, which is timed in a process of its own
+#   books     build/bench-books:    nautilus_trader, hftbacktest
+#   risk      build/bench-risk:     openpit
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=3.11
-case ${1:?usage: scripts/bench_env.sh peers|vollib|voltic|books|risk} in
+case ${1:?usage: scripts/bench_env.sh peers|vollib|voltic|quantlib|books|risk} in
 peers)
     venv=build/bench-peers
     packages=(numpy==2.4.6 scipy==1.17.1 mkl==2026.2.0 intel-openmp==2026.2.0 numba==0.68.1 llvmlite==0.50.0
@@ -29,6 +30,11 @@ voltic)
     packages=(numpy==2.4.6 voltic==0.1.0 --only-binary=voltic)
     modules="voltic"
     ;;
+quantlib)
+    venv=build/bench-quantlib
+    packages=(numpy==2.4.6 QuantLib==1.44)
+    modules=QuantLib
+    ;;
 books)
     venv=build/bench-books
     packages=(numpy==2.2.6 numba==0.61.2 llvmlite==0.44.0 nautilus_trader==1.221.0 hftbacktest==2.4.4)
@@ -39,7 +45,7 @@ risk)
     packages=(numpy==2.4.6 openpit==0.10.0)
     modules="openpit"
     ;;
-*) echo "bench_env: unknown environment '$1' (peers, vollib, voltic, books or risk)" >&2; exit 2 ;;
+*) echo "bench_env: unknown environment '$1' (peers, vollib, voltic, quantlib, books or risk)" >&2; exit 2 ;;
 esac
 stamp=$venv/complete
 if [[ -f $stamp && "$(cat "$stamp")" == "${packages[*]}" ]]; then exit 0; fi

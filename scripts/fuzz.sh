@@ -20,7 +20,7 @@ cp "$folder"/bindings/_core.*.so "$folder/package/optionsib/_native/"
 library=$(g++ -print-file-name=libasan.so)
 packages=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')
 # -S: without the editable install. The interpreter itself keeps memory to the end: no leak check at exit.
-for target in pricing book matching; do
+for target in pricing american book matching; do
   LD_PRELOAD="$library" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
     PYTHONPATH="$folder/package:$packages" .venv/bin/python -S "scripts/fuzz_$target.py" --seed "$seed" --calls "$calls"
 done

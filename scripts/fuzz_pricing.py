@@ -198,13 +198,13 @@ class Fuzzer:
             self.checked += 1
 
 
-def main() -> None:
+def main(kind: type[Fuzzer] = Fuzzer) -> None:
     """Fuzz, and say how much was done."""
     parser = argparse.ArgumentParser(description="Fuzz the pricing functions.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--calls", type=int, default=20_000)
     chosen = parser.parse_args()
-    fuzzer = Fuzzer(chosen.seed)
+    fuzzer = kind(chosen.seed)
     with np.errstate(all="ignore"):
         fuzzer.run(chosen.calls)
     print(

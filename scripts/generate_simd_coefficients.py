@@ -1,5 +1,7 @@
 """Write the coefficients of the vector primitives: cpp/include/optionsib/math/simd/coefficients.hpp.
 
+And those of the American kernels: cpp/include/optionsib/pricing/american_coefficients.hpp.
+
     python scripts/generate_simd_coefficients.py
 
 * exp: (e^r - 1 - r) / r^2 on |r| <= ln(2) / 2, near-minimax (mpmath, 60 digits).
@@ -7,7 +9,8 @@
 * log: (atanh(z) / z - 1) / z^2 in powers of z^2, |z| <= 1/5.
 * Mills ratio A(x) = (1 - N(x)) / n(x), x >= -1/4: a quotient N(x) / Q(x) of degrees 10 and 11 that meets A at
   the Chebyshev points of t = (x + 1/4 - l) / (x + 1/4 + l), l = 3.6 (relative error 6e-17). Every coefficient
-  is positive, so nothing cancels. Likewise B(x) = 1 - x A(x), x >= 0, of degrees 10 and 12.
+  is positive, so nothing cancels. Likewise B(x) = 1 - x A(x), x >= 0, of degrees 10 and 12; and A(x), x >= 0,
+  of degrees 5 and 6 for what needs no more than eight digits (relative error 3e-9).
 """
 
 from __future__ import annotations
@@ -76,8 +79,16 @@ def array(name: str, values: list[mp.mpf]) -> str:
     return f"inline constexpr double {name}[{len(values)}] = {{\n{lines}}};\n"
 
 
+def write(file: Path, namespace: str, **arrays: list[mp.mpf]) -> None:
+    """Write a header of arrays."""
+    text = "// Written by scripts/generate_simd_coefficients.py; do not edit.\n#pragma once\n\n"
+    text += f"namespace {namespace} {{\n\n"
+    text += "// Lowest power first.\n" + "\n".join(array(name, values) for name, values in arrays.items())
+    file.write_text(f"{text}\n}}  // namespace {namespace}\n")
+
+
 def main() -> None:
-    """Write the header."""
+    """Write the headers."""
     mp.mp.dps = 60
     half = mp.log(2) / 2 * mp.mpf("1.0001")
     exp = mp.chebyfit(exp_rest, [-half, half], 10)[::-1]
@@ -87,22 +98,25 @@ def main() -> None:
     log = mp.chebyfit(atanh_rest, [0, mp.mpf("0.0401")], 7)[::-1]
     numerator, denominator = quotient(mills, 10, 11, mp.mpf(-1) / 4)
     slope_numerator, slope_denominator = quotient(mills_slope, 10, 12, mp.mpf(0))
-    text = "// Written by scripts/generate_simd_coefficients.py; do not edit.\n#pragma once\n\n"
-    text += "namespace optionsib::simd {\n\n// Lowest power first.\n"
-    text += "\n".join(
-        array(name, values)
-        for name, values in (
-            ("exp_coefficients", exp),
-            ("exp_short_coefficients", exp_short),
-            ("exp_table", exp_table),
-            ("atanh_coefficients", log),
-            ("mills_numerator", numerator),
-            ("mills_denominator", denominator),
-            ("mills_slope_numerator", slope_numerator),
-            ("mills_slope_denominator", slope_denominator),
-        )
+    coarse_numerator, coarse_denominator = quotient(mills, 5, 6, mp.mpf(0))
+    write(
+        INCLUDE / "math" / "simd" / "coefficients.hpp",
+        "optionsib::simd",
+        exp_coefficients=exp,
+        exp_short_coefficients=exp_short,
+        exp_table=exp_table,
+        atanh_coefficients=log,
+        mills_numerator=numerator,
+        mills_denominator=denominator,
+        mills_slope_numerator=slope_numerator,
+        mills_slope_denominator=slope_denominator,
     )
-    (INCLUDE / "math" / "simd" / "coefficients.hpp").write_text(text + "\n}  // namespace optionsib::simd\n")
+    write(
+        INCLUDE / "pricing" / "american_coefficients.hpp",
+        "optionsib::pricing",
+        coarse_mills_numerator=coarse_numerator,
+        coarse_mills_denominator=coarse_denominator,
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@
 #include "floors.hpp"
 #include "limit_blocks.hpp"
 #include "matching_blocks.hpp"
+#include "optionsib/pricing/american.hpp"
 #include "optionsib/pricing/european.hpp"
 #include "optionsib/simd.hpp"
 
@@ -43,9 +44,9 @@ constexpr double sample_seconds = 1e-3;
 
 #ifdef OPTIONSIB_GATE_SELFTEST
 // Proof that the gate bites: a fifth of the options is worked out twice.
-constexpr std::size_t extra_count = option_count / 5;
+constexpr std::size_t extra_parts = 5;
 #else
-constexpr std::size_t extra_count = 0;
+constexpr std::size_t extra_parts = 0;
 #endif
 
 class Random {
@@ -176,6 +177,10 @@ struct Bench {
         pricing::implied_volatility(pricing::Model::bsm, size, options.columns(), in(options.quote), guess,
                                     out(result), {});
     }
+    void american(std::size_t size, pricing::Tier tier) {
+        pricing::american_price(pricing::Model::bsm, tier, size, mixed.columns(), in(mixed.volatility),
+                                out(result), {});
+    }
     void floor_greeks() {
         std::array<double*, 6> results{};
         for (std::size_t i = 0; i < results.size(); ++i) results[i] = floor_results[i].data();
@@ -187,6 +192,7 @@ struct Kernel {
     std::string name;
     std::function<void(std::size_t)> run;
     std::function<void()> floor;
+    std::size_t size = option_count;  // of what `run` is given and `floor` does
 };
 
 std::vector<Kernel> kernels(Bench& bench) {
@@ -201,6 +207,16 @@ std::vector<Kernel> kernels(Bench& bench) {
     const auto floor_hard = [&bench] {
         floors::implied_volatility(option_count, bench.hard.floor_columns(bench.hard.quote),
                                    bench.result.data());
+    };
+    // As many options as take about a sample; the points of the floor are those of the tier's integrals.
+    const auto american = [&bench](const char* name, pricing::Tier tier, std::size_t size, int boundary,
+                                   int premium) {
+        return Kernel{name, [&bench, tier](std::size_t n) { bench.american(n, tier); },
+                      [&bench, size, boundary, premium] {
+                          floors::american(size, bench.mixed.floor_columns(bench.mixed.volatility), boundary,
+                                           premium, bench.result.data());
+                      },
+                      size};
     };
     return {
         {"price", [&bench](std::size_t n) { bench.price(n); }, floor_price},
@@ -223,12 +239,15 @@ std::vector<Kernel> kernels(Bench& bench) {
          [&bench] { bench.limits_and_losses.floor(); }},
         {"implied volatility, hard", [&bench](std::size_t n) { bench.implied(n, bench.hard, {}); },
          floor_hard},
+        american("American price, fast", pricing::Tier::fast, 512, 104, 16),
+        american("American price, accurate", pricing::Tier::accurate, 256, 344, 32),
+        american("American price, high", pricing::Tier::high, 16, 8024, 64),
     };
 }
 
 void run(const Kernel& kernel) {
-    kernel.run(option_count);
-    if constexpr (extra_count > 0) kernel.run(extra_count);
+    kernel.run(kernel.size);
+    if constexpr (extra_parts > 0) kernel.run(kernel.size / extra_parts);
 }
 
 double cpu_seconds() {
@@ -283,8 +302,8 @@ void print_limits(Bench& bench, int rounds, std::string_view only) {
     const char* separator = "";
     for (const Kernel& kernel : kernels(bench)) {
         if (!only.empty() && kernel.name != only) continue;
-        const double ours = median_nanoseconds([&] { run(kernel); }, rounds, option_count);
-        const double floor = median_nanoseconds(kernel.floor, rounds, option_count);
+        const double ours = median_nanoseconds([&] { run(kernel); }, rounds, kernel.size);
+        const double floor = median_nanoseconds(kernel.floor, rounds, kernel.size);
         std::printf("%s\"%s\": {\"ns\": %.4g, \"floor_ns\": %.4g}", separator, kernel.name.c_str(), ours,
                     floor);
         separator = ", ";

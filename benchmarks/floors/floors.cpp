@@ -84,6 +84,23 @@ void implied_volatility(std::size_t size, const Columns& options, double* result
     }
 }
 
+void american(std::size_t size, const Columns& options, int boundary_points, int premium_points,
+              double* result) noexcept {
+    for (std::size_t i = 0; i < size; ++i) {
+        const Terms at = terms(options, i, options.volatility[i]);
+        double sum = at.density * (at.mills1 + at.mills2), depth = 0.25 / (1.0 + at.total);
+        for (int k = 0; k < boundary_points + premium_points; ++k) {
+            const double root = std::sqrt(depth * polynomial<4>(depth) + 0.01);
+            const double d1 = root + at.d1, near = 1.0 / (d1 * d1 + 4.0), far = 1.0 / (d1 * root + 4.0);
+            const double density1 = polynomial<exp_degree>(near - 0.5),
+                         density2 = polynomial<exp_degree>(far - 0.5);
+            sum += density1 * polynomial<mills_degree>(near) - density2 * polynomial<mills_degree>(far);
+            depth = 0.999 * depth + 1e-4 * root;
+        }
+        result[i] = options.kind[i] * sum;
+    }
+}
+
 double dependent_multiply_add(std::size_t count) noexcept {
     double sum = 0.5;  // not 1, the fixed point: the compiler would see it
     for (std::size_t i = 0; i < count; ++i) sum = sum * 0.999999 + 1e-6;

@@ -23,6 +23,11 @@ void greeks(std::size_t size, const Columns& options, double* const* results) no
 // `options.volatility` holds the prices.
 void implied_volatility(std::size_t size, const Columns& options, double* result) noexcept;
 
+// An American price: `boundary_points` and `premium_points` of its integrals, each with a root and two normal
+// distributions.
+void american(std::size_t size, const Columns& options, int boundary_points, int premium_points,
+              double* result) noexcept;
+
 // What the machine does in scalar code. Each returns a value that depends on every operation.
 [[nodiscard]] double dependent_multiply_add(std::size_t count) noexcept;  // one chain: latency
 [[nodiscard]] double independent_divide(std::size_t count) noexcept;      // eight chains: throughput

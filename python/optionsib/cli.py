@@ -131,6 +131,16 @@ def _positive(word: str) -> float:
     return value
 
 
+def _dividend(text: str) -> tuple[float, float]:
+    years, colon, amount = text.partition(":")
+    try:
+        if colon:
+            return float(years), float(amount)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r}: expected YEARS:AMOUNT such as 0.25:1.5")
+
+
 def _demo_speed(word: str) -> float | None:
     """Return simulated seconds a second; None = lockstep."""
     if word == "max":
@@ -212,6 +222,15 @@ def _add_price(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--years", type=float, required=True, help="time to expiry, years ACT/365F")
     parser.add_argument("--rate", type=float, default=0.0, help="continuous, a year")
     parser.add_argument("--dividend-yield", type=float, default=0.0, help="continuous, a year")
+    parser.add_argument("--american", action="store_true", help="exercise at any time (default: at expiry)")
+    parser.add_argument(
+        "--dividend",
+        type=_dividend,
+        action="append",
+        default=[],
+        metavar="YEARS:AMOUNT",
+        help="cash dividend, years to its ex-date and amount; may be repeated",
+    )
     volatility = parser.add_mutually_exclusive_group(required=True)
     volatility.add_argument("--volatility", type=float, help="a year, 0.2 = 20 %%")
     volatility.add_argument("--price", type=float, help="find the implied volatility of this price")
@@ -299,12 +318,28 @@ def price(options: argparse.Namespace) -> int:
     import optionsib as oib
 
     market = (options.spot, options.strike, options.years, options.rate)
+    dividend_yield = options.dividend_yield
     volatility = options.volatility
+    cash: Any = tuple(zip(*sorted(options.dividend), strict=True)) or None
     try:
-        if volatility is None:
-            solved = oib.implied_volatility(options.price, options.kind, *market, options.dividend_yield)
-            volatility = solved.volatility
-        result = oib.greeks(options.kind, *market, volatility, options.dividend_yield)
+        if options.american:
+            if volatility is None:
+                volatility = oib.american_implied_volatility(
+                    options.price, options.kind, *market, dividend_yield, dividends=cash
+                ).volatility
+            result: Any = oib.american_greeks(
+                options.kind, *market, volatility, dividend_yield, dividends=cash
+            )
+        elif cash is not None:
+            if volatility is None:
+                raise ValueError("--dividend with --price needs --american")
+            result = oib.european_greeks(options.kind, *market, volatility, dividend_yield, dividends=cash)
+        else:
+            if volatility is None:
+                volatility = oib.implied_volatility(
+                    options.price, options.kind, *market, dividend_yield
+                ).volatility
+            result = oib.greeks(options.kind, *market, volatility, dividend_yield)
     except ValueError as error:
         print(f"optionsib: {error}", file=sys.stderr)
         return 1

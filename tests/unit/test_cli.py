@@ -49,6 +49,28 @@ def test_price_for_machines_and_back(capsys: pytest.CaptureFixture[str]) -> None
     assert json.loads(capsys.readouterr().out)["volatility"] == pytest.approx(0.2, abs=1e-12)
 
 
+def test_price_of_american_options_and_dividends(capsys: pytest.CaptureFixture[str]) -> None:
+    def value(*words: str) -> dict[str, float]:
+        assert main(["price", "put", *PRICE[2:], *words, "--json"]) == 0
+        found: dict[str, float] = json.loads(capsys.readouterr().out)
+        return found
+
+    flat, american = value("--volatility", "0.2"), value("--volatility", "0.2", "--american")
+    assert american["price"] > flat["price"]
+    cash = ("--dividend", "0.3:0.5", "--dividend", "0.1:0.5")
+    paid = value("--volatility", "0.2", *cash)
+    assert paid["price"] > flat["price"]
+    both = value("--volatility", "0.2", "--american", *cash)
+    assert both["price"] > max(paid["price"], american["price"])
+    assert value("--price", repr(both["price"]), "--american", *cash)["volatility"] == pytest.approx(
+        0.2, rel=1e-6
+    )
+    assert "--dividend with --price needs --american" in fails([*PRICE, "--price", "5", *cash], capsys)
+    assert "amounts must be finite" in fails([*PRICE, "--volatility", "0.2", "--dividend", "0.1:-1"], capsys)
+    wrong = misused([*PRICE, "--volatility", "0.2", "--dividend", "0.1"], capsys)
+    assert "'0.1': expected YEARS:AMOUNT such as 0.25:1.5" in wrong
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

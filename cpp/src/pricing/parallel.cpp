@@ -20,7 +20,7 @@
 namespace optionsib::pricing {
 namespace {
 
-// Shares end on multiples of this many elements, so that two threads write no cache line in common.
+// Shares of cheap elements end on multiples of this many, so that two threads write no cache line in common.
 constexpr std::size_t granule = 64;
 
 #ifdef __unix__
@@ -152,15 +152,16 @@ unsigned available_cpus() noexcept {
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-void for_ranges(std::size_t size, unsigned threads,
-                const std::function<void(std::size_t, std::size_t)>& work) {
-    const std::size_t useful = size / least_elements_per_thread;
+void for_ranges(std::size_t size, unsigned threads, const std::function<void(std::size_t, std::size_t)>& work,
+                std::size_t least) {
+    const std::size_t useful = size / least;
     const std::size_t wanted = useful < 2 ? 1 : threads == 0 ? available_cpus() : threads;
     const std::size_t count = std::min(wanted, useful);
     if (count > 1) {
         // A few shares a thread: one that is held up leaves its rest to the others.
-        const std::size_t even = std::max(size / (4 * count), least_elements_per_thread / 2);
-        const std::size_t share = (even + granule - 1) / granule * granule;
+        const std::size_t even = std::max(size / (4 * count), (least + 1) / 2);
+        const std::size_t step = std::min(granule, least);
+        const std::size_t share = (even + step - 1) / step * step;
         if (pool().run(size, share, count, work)) return;
     }
     work(0, size);

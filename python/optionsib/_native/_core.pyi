@@ -563,6 +563,512 @@ def configure_pricing(
 ) -> None: ...
 def simd_path() -> str: ...
 
+# --- american options and cash dividends --------------------------------------------------------------
+
+_Dividends = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike]
+_DividendModel = Literal["spot", "escrowed"]
+_UsedDividendModel = Literal["none", "spot", "escrowed"]
+_ForwardModel = Literal["bsm", "black76"]
+_Tier = Literal["fast", "accurate", "high"]
+_Exercise = Literal["american", "european"]
+
+@final
+class AmericanGreeks(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def dividend_model(self) -> _UsedDividendModel: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class EuropeanGreeks(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def dividend_model(self) -> _UsedDividendModel: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class AmericanImpliedVolatility(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    @property
+    def dividend_model(self) -> _UsedDividendModel: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class AmericanImpliedGreeks(tuple[_Value | _Status, ...], Generic[_Value, _Status]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value | _Status], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def volatility(self) -> _Value: ...
+    @property
+    def status(self) -> _Status: ...
+    @property
+    def price(self) -> _Value: ...
+    @property
+    def delta(self) -> _Value: ...
+    @property
+    def gamma(self) -> _Value: ...
+    @property
+    def vega(self) -> _Value: ...
+    @property
+    def theta(self) -> _Value: ...
+    @property
+    def rho(self) -> _Value: ...
+    @property
+    def epsilon(self) -> _Value: ...
+    @property
+    def dual_delta(self) -> _Value: ...
+    @property
+    def dual_gamma(self) -> _Value: ...
+    @property
+    def dividend_model(self) -> _UsedDividendModel: ...
+    def to_dict(self) -> dict[str, Any]: ...
+
+@final
+class ExerciseBoundary(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def lower(self) -> _Value: ...
+    @property
+    def upper(self) -> _Value: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@final
+class ExerciseBeforeDividend(tuple[_Value, ...], Generic[_Value]):
+    _fields: ClassVar[tuple[str, ...]]
+    __match_args__: ClassVar[tuple[str, ...]]
+    n_fields: ClassVar[int]
+    n_sequence_fields: ClassVar[int]
+    n_unnamed_fields: ClassVar[int]
+    def __new__(cls, sequence: Iterable[_Value], dict: dict[str, Any] = ...) -> Self: ...
+    @property
+    def holding_value(self) -> _Value: ...
+    @property
+    def exercise_value(self) -> _Value: ...
+    @property
+    def critical_spot(self) -> _Value: ...
+    @property
+    def ex_time(self) -> _Value: ...
+    @property
+    def dividend(self) -> _Value: ...
+    def to_dict(self) -> dict[str, _Value]: ...
+
+@overload
+def american_price(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> float: ...
+@overload
+def american_price(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    out: _Doubles | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> _Doubles: ...
+@overload
+def american_greeks(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> AmericanGreeks[float]: ...
+@overload
+def american_greeks(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    units: _Units = "raw",
+    out: _Doubles | AmericanGreeks[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> AmericanGreeks[_Doubles]: ...
+@overload
+def american_implied_volatility(
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    guess: _Scalar | None = None,
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> AmericanImpliedVolatility[float, Status]: ...
+@overload
+def american_implied_volatility(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    guess: ArrayLike | None = None,
+    out: _Doubles | AmericanImpliedVolatility[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> AmericanImpliedVolatility[_Doubles, _Codes]: ...
+@overload
+def american_implied_greeks(
+    price: _Scalar,
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    guess: _Scalar | None = None,
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> AmericanImpliedGreeks[float, Status]: ...
+@overload
+def american_implied_greeks(
+    price: ArrayLike,
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    guess: ArrayLike | None = None,
+    units: _Units = "raw",
+    out: _Doubles | AmericanImpliedGreeks[_Doubles, _Codes] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> AmericanImpliedGreeks[_Doubles, _Codes]: ...
+@overload
+def exercise_boundary(
+    kind: _ScalarKind,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> ExerciseBoundary[float]: ...
+@overload
+def exercise_boundary(
+    kind: _Kind,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    model: _ForwardModel = "bsm",
+    tier: _Tier = "accurate",
+    out: _Doubles | ExerciseBoundary[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ExerciseBoundary[_Doubles]: ...
+@overload
+def european_price(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    method: Literal["pde", "approximation"] = "pde",
+    tier: _Tier = "accurate",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> float: ...
+@overload
+def european_price(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    method: Literal["pde", "approximation"] = "pde",
+    tier: _Tier = "accurate",
+    out: _Doubles | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> _Doubles: ...
+@overload
+def european_greeks(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    tier: _Tier = "accurate",
+    units: _Units = "raw",
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> EuropeanGreeks[float]: ...
+@overload
+def european_greeks(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends | None = None,
+    dividend_model: _DividendModel = "spot",
+    tier: _Tier = "accurate",
+    units: _Units = "raw",
+    out: _Doubles | EuropeanGreeks[_Doubles] | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> EuropeanGreeks[_Doubles]: ...
+@overload
+def exercise_before_dividend(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    dividends: _Dividends,
+    dividend_model: _DividendModel = "spot",
+    tier: _Tier = "accurate",
+    status: None = None,
+    threads: int = 1,
+) -> ExerciseBeforeDividend[float]: ...
+@overload
+def exercise_before_dividend(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    dividends: _Dividends,
+    dividend_model: _DividendModel = "spot",
+    tier: _Tier = "accurate",
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> ExerciseBeforeDividend[_Doubles]: ...
+@overload
+def leisen_reimer_price(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    exercise: _Exercise = "american",
+    steps: int = 801,
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> float: ...
+@overload
+def leisen_reimer_price(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    exercise: _Exercise = "american",
+    steps: int = 801,
+    out: _Doubles | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> _Doubles: ...
+@overload
+def finite_difference_price(
+    kind: _ScalarKind,
+    spot: _Scalar,
+    strike: _Scalar,
+    time_to_expiry: _Scalar,
+    rate: _Scalar,
+    volatility: _Scalar,
+    dividend_yield: _Scalar = 0.0,
+    *,
+    exercise: _Exercise = "american",
+    space_steps: int = 800,
+    time_steps: int = 400,
+    out: None = None,
+    status: None = None,
+    threads: int = 1,
+) -> float: ...
+@overload
+def finite_difference_price(
+    kind: _Kind,
+    spot: ArrayLike,
+    strike: ArrayLike,
+    time_to_expiry: ArrayLike,
+    rate: ArrayLike,
+    volatility: ArrayLike,
+    dividend_yield: ArrayLike = 0.0,
+    *,
+    exercise: _Exercise = "american",
+    space_steps: int = 800,
+    time_steps: int = 400,
+    out: _Doubles | None = None,
+    status: _Codes | None = None,
+    threads: int = 1,
+) -> _Doubles: ...
+
 # --- book ---------------------------------------------------------------------------------------------
 
 class BookStatus(enum.IntEnum):

@@ -1,7 +1,20 @@
 """NumPy face of the pricing kernels."""
 
+from optionsib.pricing.american import (
+    ExerciseAdvice,
+    american_greeks,
+    american_implied_greeks,
+    american_implied_volatility,
+    american_price,
+    early_exercise_premium,
+    exercise_advice,
+    exercise_boundary,
+)
+from optionsib.pricing.checks import finite_difference_price, leisen_reimer_price
 from optionsib.pricing.european import (
     clear_buffers,
+    european_greeks,
+    european_price,
     greeks,
     implied_greeks,
     implied_volatility,
@@ -16,6 +29,11 @@ from optionsib.pricing.payoff import (
     payoff_geometry,
 )
 from optionsib.pricing.results import (
+    AmericanGreeks,
+    AmericanImpliedGreeks,
+    AmericanImpliedVolatility,
+    EuropeanGreeks,
+    ExerciseBoundary,
     Greeks,
     ImpliedGreeks,
     ImpliedVolatility,
@@ -27,7 +45,13 @@ from optionsib.pricing.results import (
 )
 
 __all__ = [
+    "AmericanGreeks",
+    "AmericanImpliedGreeks",
+    "AmericanImpliedVolatility",
+    "EuropeanGreeks",
     "ExactPayoffGeometry",
+    "ExerciseAdvice",
+    "ExerciseBoundary",
     "Greeks",
     "ImpliedGreeks",
     "ImpliedVolatility",
@@ -37,11 +61,22 @@ __all__ = [
     "Status",
     "ThirdOrderGreeks",
     "ThirdOrderImpliedGreeks",
+    "american_greeks",
+    "american_implied_greeks",
+    "american_implied_volatility",
+    "american_price",
     "clear_buffers",
+    "early_exercise_premium",
+    "european_greeks",
+    "european_price",
     "exact_payoff_geometry",
+    "exercise_advice",
+    "exercise_boundary",
+    "finite_difference_price",
     "greeks",
     "implied_greeks",
     "implied_volatility",
+    "leisen_reimer_price",
     "payoff_geometry",
     "price",
     "simd_path",

@@ -5,6 +5,11 @@ from __future__ import annotations
 from enum import IntEnum
 
 from optionsib._native._core import (
+    AmericanGreeks,
+    AmericanImpliedGreeks,
+    AmericanImpliedVolatility,
+    EuropeanGreeks,
+    ExerciseBoundary,
     Greeks,
     ImpliedGreeks,
     ImpliedVolatility,
@@ -15,6 +20,11 @@ from optionsib._native._core import (
 )
 
 __all__ = [
+    "AmericanGreeks",
+    "AmericanImpliedGreeks",
+    "AmericanImpliedVolatility",
+    "EuropeanGreeks",
+    "ExerciseBoundary",
     "Greeks",
     "ImpliedGreeks",
     "ImpliedVolatility",
@@ -42,3 +52,5 @@ class Status(IntEnum):
     """Implied volatility: price above the discounted forward (call) or strike (put)."""
     NO_VEGA = 6
     """Implied volatility: price equals the discounted intrinsic; the volatility is given as 0."""
+    AT_INTRINSIC = 7
+    """American implied volatility: price equals the value of exercise at once, so it is not unique."""

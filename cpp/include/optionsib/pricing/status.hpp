@@ -13,6 +13,7 @@ enum class Status : std::int8_t {
     below_intrinsic = 4,  // implied volatility: price < discounted intrinsic by more than 4 ulp of max(S, K)
     above_maximum = 5,    // implied volatility: price above the discounted forward (call) or strike (put)
     no_vega = 6,          // implied volatility: price equals the intrinsic; the volatility is given as 0
+    at_intrinsic = 7,     // American implied volatility: price equals the exercise value; not unique, NaN
 };
 
 enum class Model : std::int8_t {
