@@ -282,6 +282,16 @@ TEST_CASE("An option that is never exercised has the European Greeks") {
     }
 }
 
+TEST_CASE("A rate of rounding size is none") {
+    for (const double none : {5e-324, -5e-324, -1e-12})
+        for (const Tier tier : tiers) {
+            const Nine expected = greeks_of({-1, 100, 105, 1.0, 0.0, -0.02}, 0.3, tier);
+            const Nine found = greeks_of({-1, 100, 105, 1.0, none, -0.02}, 0.3, tier);
+            for (std::size_t j = 0; j < count; ++j)
+                CHECK(found[j] == doctest::Approx(expected[j]).epsilon(1e-8));
+        }
+}
+
 TEST_CASE("black76 holds the forward, desk units scale") {
     const European o{-1.0, 96.0, 100.0, 1.5, 0.05, 0.0};
     const Nine forward = greeks_of(o, 0.25, Tier::high, Model::black76);
