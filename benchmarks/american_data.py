@@ -1,4 +1,4 @@
-"""The options of the American benchmarks: expiries and ex-dates in whole days, which QuantLib can have too."""
+"""The options of the American benchmarks: expiries and ex-dates in whole days, as QuantLib wants them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 Data = dict[str, NDArray[Any]]
 DAYS = 365.0
 SPOT = 100.0
-# Of the options of the set and, where they differ, of each group: a call is the put with rate and yield
-# exchanged, so the ranges of both are those of a put and a call exchanges its own.
+# Of the set; a group's own ranges replace them. A group's ranges of rate and yield are those of its puts: a
+# call is the put with the two exchanged, so its calls have them exchanged.
 RANGES = {
     "moneyness": (-0.45, 0.45),
     "days": (14, 3 * 365),
@@ -28,15 +28,14 @@ GROUPS: dict[str, dict[str, tuple[float, float]]] = {
 }
 DOUBLE_BOUNDARY = {"rate": (-0.03, -0.01), "dividend_yield": (-0.10, -0.05)}
 GROUP_SIZE = 50
+SCHEDULE = ("ex_days", "ex_times", "amounts")
 
 
 def american_options(size: int, seed: int, **fixed: tuple[float, float]) -> Data:
-    """Return `size` options, half of them calls: the set of the comparison is ``american_options(400, 3)``."""
+    """Return `size` options, about half of them calls; the set is ``american_options(400, 3)``."""
     draw = np.random.default_rng(seed)
     limits = RANGES | fixed
-    columns = {
-        name: draw.uniform(*limits[name], size) for name in ("moneyness", "rate", "dividend_yield")
-    }
+    columns = {name: draw.uniform(*limits[name], size) for name in ("moneyness", "rate", "dividend_yield")}
     days = draw.integers(int(limits["days"][0]), int(limits["days"][1]), size, endpoint=True)
     volatility = draw.uniform(*limits["volatility"], size)
     kind = np.where(draw.random(size) < 0.5, 1, -1).astype(np.int8)
@@ -74,11 +73,15 @@ def cash_options(size: int, seed: int) -> Data:
     return data
 
 
-def first(data: Data, count: int) -> Data:
-    """Return the first `count` options with their dividends."""
-    dividends = {"ex_days", "ex_times", "amounts"}
+def chosen(data: Data, which: NDArray[np.int64]) -> Data:
+    """Return the options `which`, in that order, with their dividends."""
     if "offsets" not in data:
-        return {name: column[:count] for name, column in data.items()}
-    end = int(data["offsets"][count])
-    sizes = {name: end if name in dividends else count + (name == "offsets") for name in data}
-    return {name: column[: sizes[name]] for name, column in data.items()}
+        return {name: column[which] for name, column in data.items()}
+    starts, ends = data["offsets"][which], data["offsets"][which + 1]
+    entries = np.concatenate([np.arange(*ends_of) for ends_of in zip(starts, ends, strict=True)])
+    found = {
+        name: column[entries if name in SCHEDULE else which]
+        for name, column in data.items()
+        if name != "offsets"
+    }
+    return found | {"offsets": np.concatenate([[0], np.cumsum(ends - starts)])}

@@ -4,7 +4,7 @@
     scripts/bench_gate.py --update     write the baseline of this machine and compiler
     scripts/bench_gate.py --selftest   show that 20 % more work makes the gate fail
 
-Two measures. *Times*: a kernel's time over the time of its floor (benchmarks/floors), n = 4096, C++ to C++,
+Two measures. *Times*: a kernel's time over the time of its floor (benchmarks/floors), C++ to C++,
 alternating rounds, median of the paired ratios, on every SIMD path of this machine; stored per CPU model,
 path and compiler. *Instructions*: counted by callgrind, exactly repeatable, on the baseline and AVX2 paths
 (valgrind knows no AVX-512); stored per architecture, path and compiler. Where nothing is stored the numbers
@@ -38,7 +38,6 @@ MOST_TIME, MOST_INSTRUCTIONS = 1.12, 1.05
 ROUNDS, ATTEMPTS = 31, 3
 COUNTED_PATHS = ("baseline", "avx2")
 FEW, MANY = 1, 6  # repeats; the difference leaves out everything but the kernel
-OPTIONS = 4096
 
 Numbers = dict[str, float]
 
@@ -108,8 +107,8 @@ def measure_times(programs: Path, path: str) -> Numbers:
     return {kernel: statistics.median(ratios) for kernel, ratios in found["ratios"].items()}
 
 
-def count_instructions(programs: Path, path: str, kernels: list[str]) -> Numbers:
-    """Return every kernel's instructions per option, by callgrind."""
+def count_instructions(programs: Path, path: str, sizes: Mapping[str, int]) -> Numbers:
+    """Return every kernel's instructions per option, by callgrind; `sizes`: options of one run of each."""
 
     def total(kernel: str, repeats: int, folder: str) -> int:
         done = subprocess.run(
@@ -124,8 +123,8 @@ def count_instructions(programs: Path, path: str, kernels: list[str]) -> Numbers
 
     with tempfile.TemporaryDirectory() as folder:
         return {
-            kernel: (total(kernel, MANY, folder) - total(kernel, FEW, folder)) / ((MANY - FEW) * OPTIONS)
-            for kernel in kernels
+            kernel: (total(kernel, MANY, folder) - total(kernel, FEW, folder)) / ((MANY - FEW) * size)
+            for kernel, size in sizes.items()
         }
 
 
@@ -161,26 +160,26 @@ def measure_all(programs: Path, baseline: Baseline, *, times: bool, instructions
             stored = baseline.content["times"].get(baseline.time_key(path))
             findings += judge_times(path, functools.partial(measure_times, programs, path), stored)
     for path in (path for path in paths if instructions and path in COUNTED_PATHS):
-        kernels = kernel_names(programs)
         stored = baseline.content["instructions"].get(baseline.instruction_key(path))
-        counts = count_instructions(programs, path, kernels)
+        counts = count_instructions(programs, path, kernel_sizes(programs))
         findings += judge("instructions", path, counts, stored, MOST_INSTRUCTIONS)
     return findings
 
 
-def kernel_names(programs: Path) -> list[str]:
-    """Return the names of the kernels under the gate."""
-    return list(native.kernel_benchmark(programs, "gate", "1")["ratios"])
+def kernel_sizes(programs: Path) -> dict[str, int]:
+    """Return the kernels under the gate, and how many options one run of each does."""
+    sizes: dict[str, int] = native.kernel_benchmark(programs, "kernels")
+    return sizes
 
 
 def print_findings(findings: list[Finding]) -> None:
     """Print one line a kernel."""
-    print(f"{'measure':<14} {'path':<9} {'kernel':<32} {'value':>9} {'baseline':>9} {'change':>8}")
+    print(f"{'measure':<14} {'path':<9} {'kernel':<36} {'value':>9} {'baseline':>9} {'change':>8}")
     for f in findings:
         stored = "unknown" if f.baseline is None else f"{f.baseline:.4g}"
         change = "" if f.change is None else f"{f.change - 1:+.1%}"
         failed = f"  SLOWER than {f.most - 1:+.0%}" if f.failed else ""
-        print(f"{f.measure:<14} {f.path:<9} {f.kernel:<32} {f.value:>9.4g} {stored:>9} {change:>8}{failed}")
+        print(f"{f.measure:<14} {f.path:<9} {f.kernel:<36} {f.value:>9.4g} {stored:>9} {change:>8}{failed}")
 
 
 def store(programs: Path, baseline: Baseline, *, times: bool, instructions: bool) -> None:
@@ -192,7 +191,7 @@ def store(programs: Path, baseline: Baseline, *, times: bool, instructions: bool
                 kernel: round(statistics.median(run[kernel] for run in runs), 5) for kernel in runs[0]
             }
         if instructions and path in COUNTED_PATHS:
-            counts = count_instructions(programs, path, kernel_names(programs))
+            counts = count_instructions(programs, path, kernel_sizes(programs))
             baseline.content["instructions"][baseline.instruction_key(path)] = {
                 kernel: round(count, 2) for kernel, count in counts.items()
             }

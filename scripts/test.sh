@@ -28,9 +28,10 @@ cpp_tests() { # cpp_tests BUILD_FOLDER CMAKE_ARGUMENT...
 }
 
 # On processors this machine is not. Without AVX nothing of the wider instruction sets may be met outside
-# their own functions; on ARM the plain registers must do. The emulators do not survive a fork with threads.
+# their own functions; on ARM the plain registers must do. The emulators do not survive a fork with threads,
+# and would take a quarter of an hour for what checks the mathematics once more.
 emulated_tests() {
-  local leaks but="--test-case-exclude=a forked child*"
+  local leaks but=("--test-case-exclude=a forked child*" "--test-suite-exclude=slow")
   if [ "$(uname -m)" != x86_64 ]; then
     echo "test: emulated processors are tested on x86-64 only"
     return
@@ -41,10 +42,10 @@ emulated_tests() {
     printf 'test: code of a wide instruction set that the linker may merge with the common one:\n%s\n' "$leaks" >&2
     return 1
   fi
-  qemu-x86_64 -cpu Nehalem build/cpp/cpp/core_tests "$but"
+  qemu-x86_64 -cpu Nehalem build/cpp/cpp/core_tests "${but[@]}"
   build_tests build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -Ddoctest_DIR=/usr/lib/cmake/doctest
-  qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/cpp/core_tests "$but"
+  qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/cpp/core_tests "${but[@]}"
 }
 
 # What several threads may call at once, under ThreadSanitizer: a few files, so not a build of everything.

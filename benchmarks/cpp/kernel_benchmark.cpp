@@ -1,10 +1,11 @@
-// Times the pricing kernels from C++ on 4096 options that stay in cache, and the order book, matching and the
-// limit checks on as many messages, beside the floors.
+// Times the pricing kernels from C++ on options that stay in cache (4096, fewer where one takes long), and
+// the order book, matching and the limit checks on as many messages, beside the floors.
 //
 //   kernel_benchmark paths                  the SIMD paths this machine can run, as JSON
+//   kernel_benchmark kernels                every kernel and how many options one run of it does, as JSON
 //   kernel_benchmark limits [ROUNDS]        nanoseconds per option of every kernel and floor, as JSON
 //   kernel_benchmark limits ROUNDS KERNEL   the same of one kernel
-//   kernel_benchmark gate [ROUNDS]          per kernel the ratios (kernel / floor) of alternating rounds, as
+//   kernel_benchmark gate [ROUNDS]          per kernel the ratios (kernel / floor) of alternating rounds,
 //   JSON kernel_benchmark count KERNEL REPEATS   run one kernel REPEATS times and nothing else (for
 //   callgrind)
 //
@@ -23,6 +24,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "book_blocks.hpp"
@@ -30,6 +32,7 @@
 #include "limit_blocks.hpp"
 #include "matching_blocks.hpp"
 #include "optionsib/pricing/american.hpp"
+#include "optionsib/pricing/cash_dividends.hpp"
 #include "optionsib/pricing/european.hpp"
 #include "optionsib/simd.hpp"
 
@@ -147,11 +150,30 @@ Options hard_grid() {
     return options;
 }
 
+// American options of which the price determines the volatility, with their prices.
+Options american_book(const Options& options, std::size_t count) {
+    Column prices(2 * count);
+    pricing::american_price(pricing::Model::bsm, pricing::Tier::fast, prices.size(), options.columns(),
+                            in(options.volatility), out(prices), {});
+    Options found;
+    for (std::size_t i = 0; i < prices.size() && found.kind.size() < count; ++i) {
+        const double intrinsic = options.kind[i] * (options.spot[i] - options.strike[i]);
+        if (!(prices[i] > std::max(intrinsic, 0.0) + 1e-4 * options.spot[i])) continue;
+        found.add(options.kind[i], options.spot[i], options.strike[i], options.time_to_expiry[i],
+                  options.rate[i], options.volatility[i], options.dividend_yield[i]);
+        found.quote.back() = prices[i];
+    }
+    if (found.kind.size() < count) throw std::runtime_error("too few American options to invert");
+    return found;
+}
+
 struct Bench {
     Options mixed = random_options(), book = listed_book(), hard = hard_grid();
     benchmarks::BookBlocks one_book{1'000, 1}, many_books{12'800, 64};
     benchmarks::MatchingBlocks matching;
     benchmarks::LimitBlocks limits{false}, limits_and_losses{true};
+    Options american_quotes = american_book(mixed, 256);
+    Column ex_times, cash_amounts;  // a dividend every quarter
     Column result = Column(option_count), last_volatility;
     std::array<Column, pricing::greek_count> greeks;
     std::array<Column, 6> floor_results;
@@ -161,6 +183,7 @@ struct Bench {
         floor_results.fill(Column(option_count));
         Random random(3);
         for (const double v : book.volatility) last_volatility.push_back(v * random.uniform(0.98, 1.02));
+        for (int i = 0; i < 8; ++i) ex_times.push_back(0.1 + 0.25 * i), cash_amounts.push_back(0.2);
     }
 
     void price(std::size_t size) {
@@ -180,6 +203,23 @@ struct Bench {
     void american(std::size_t size, pricing::Tier tier) {
         pricing::american_price(pricing::Model::bsm, tier, size, mixed.columns(), in(mixed.volatility),
                                 out(result), {});
+    }
+    void american_greeks(std::size_t size) {
+        pricing::GreekColumns wanted;
+        for (std::size_t i = 0; i < 9; ++i) wanted.columns[i] = out(greeks[i]);
+        pricing::american_greeks(pricing::Model::bsm, pricing::Tier::fast, pricing::Units::raw, size,
+                                 mixed.columns(), in(mixed.volatility), wanted, {});
+    }
+    void american_implied(std::size_t size) {
+        pricing::american_implied_volatility(pricing::Model::bsm, pricing::Tier::fast, size,
+                                             american_quotes.columns(), in(american_quotes.quote), {},
+                                             out(result), {});
+    }
+    void cash_dividends(std::size_t size) {
+        const pricing::CashDividends dividends{pricing::DividendModel::spot,
+                                               {in(ex_times), in(cash_amounts), ex_times.size()}};
+        pricing::cash_dividend_price(pricing::ExerciseStyle::american, pricing::Tier::fast, size,
+                                     mixed.columns(), dividends, in(mixed.volatility), out(result), {});
     }
     void floor_greeks() {
         std::array<double*, 6> results{};
@@ -209,14 +249,20 @@ std::vector<Kernel> kernels(Bench& bench) {
                                    bench.result.data());
     };
     // As many options as take about a sample; the points of the floor are those of the tier's integrals.
-    const auto american = [&bench](const char* name, pricing::Tier tier, std::size_t size, int boundary,
-                                   int premium) {
-        return Kernel{name, [&bench, tier](std::size_t n) { bench.american(n, tier); },
+    const auto american = [&bench](const char* name, std::function<void(std::size_t)> run, std::size_t size,
+                                   int boundary, int premium) {
+        return Kernel{name, std::move(run),
                       [&bench, size, boundary, premium] {
                           floors::american(size, bench.mixed.floor_columns(bench.mixed.volatility), boundary,
                                            premium, bench.result.data());
                       },
                       size};
+    };
+    const auto tier = [&bench](pricing::Tier chosen) {
+        return [&bench, chosen](std::size_t n) { bench.american(n, chosen); };
+    };
+    const auto floor_grid = [&bench] {
+        floors::grid(64, bench.mixed.floor_columns(bench.mixed.volatility), 100, 20, bench.result.data());
     };
     return {
         {"price", [&bench](std::size_t n) { bench.price(n); }, floor_price},
@@ -239,9 +285,16 @@ std::vector<Kernel> kernels(Bench& bench) {
          [&bench] { bench.limits_and_losses.floor(); }},
         {"implied volatility, hard", [&bench](std::size_t n) { bench.implied(n, bench.hard, {}); },
          floor_hard},
-        american("American price, fast", pricing::Tier::fast, 512, 104, 16),
-        american("American price, accurate", pricing::Tier::accurate, 256, 344, 32),
-        american("American price, high", pricing::Tier::high, 16, 8024, 64),
+        american("American price, fast", tier(pricing::Tier::fast), 512, 104, 16),
+        american("American price, accurate", tier(pricing::Tier::accurate), 256, 344, 32),
+        american("American price, high", tier(pricing::Tier::high), 16, 8024, 64),
+        american(
+            "American Greeks, fast", [&bench](std::size_t n) { bench.american_greeks(n); }, 512, 104, 16),
+        american(
+            "American implied volatility, fast", [&bench](std::size_t n) { bench.american_implied(n); }, 256,
+            104, 16),
+        {"American price, cash dividends, fast", [&bench](std::size_t n) { bench.cash_dividends(n); },
+         floor_grid, 64},
     };
 }
 
@@ -293,6 +346,15 @@ void print_paths() {
         separator = ", ";
     }
     std::printf("]\n");
+}
+
+void print_kernels(Bench& bench) {
+    const char* separator = "{";
+    for (const Kernel& kernel : kernels(bench)) {
+        std::printf("%s\"%s\": %zu", separator, kernel.name.c_str(), kernel.size);
+        separator = ", ";
+    }
+    std::printf("}\n");
 }
 
 // `only`: one kernel's name, or empty for all and the machine's own floors.
@@ -374,7 +436,9 @@ int main(int argc, char** argv) {
         return EXIT_SUCCESS;
     }
     Bench bench;
-    if (mode == "limits" && argc <= 4) {
+    if (mode == "kernels" && argc == 2) {
+        print_kernels(bench);
+    } else if (mode == "limits" && argc <= 4) {
         print_limits(bench, argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : "");
     } else if (mode == "gate" && argc <= 3) {
         print_gate(bench, argc > 2 ? std::atoi(argv[2]) : 31);

@@ -101,6 +101,25 @@ void american(std::size_t size, const Columns& options, int boundary_points, int
     }
 }
 
+void grid(std::size_t size, const Columns& options, int nodes, int steps, double* result) noexcept {
+    double values[256], pivots[256];
+    for (std::size_t i = 0; i < size; ++i) {
+        const Terms at = terms(options, i, options.volatility[i]);
+        const double off = 0.25 + 0.1 * at.total, middle = 1.0 + 2.0 * off;
+        for (int k = 0; k < nodes; ++k) values[k] = at.density * k;
+        for (int step = 0; step < steps; ++step) {
+            pivots[0] = 1.0 / middle;
+            for (int k = 1; k < nodes; ++k) {
+                pivots[k] = 1.0 / (middle - off * off * pivots[k - 1]);
+                values[k] += off * pivots[k - 1] * values[k - 1];
+            }
+            values[nodes - 1] *= pivots[nodes - 1];
+            for (int k = nodes - 2; k >= 0; --k) values[k] = (values[k] + off * values[k + 1]) * pivots[k];
+        }
+        result[i] = options.kind[i] * values[nodes / 2];
+    }
+}
+
 double dependent_multiply_add(std::size_t count) noexcept {
     double sum = 0.5;  // not 1, the fixed point: the compiler would see it
     for (std::size_t i = 0; i < count; ++i) sum = sum * 0.999999 + 1e-6;

@@ -28,6 +28,9 @@ void implied_volatility(std::size_t size, const Columns& options, double* result
 void american(std::size_t size, const Columns& options, int boundary_points, int premium_points,
               double* result) noexcept;
 
+// A grid of finite differences: per time step a tridiagonal system of `nodes` unknowns (at most 256).
+void grid(std::size_t size, const Columns& options, int nodes, int steps, double* result) noexcept;
+
 // What the machine does in scalar code. Each returns a value that depends on every operation.
 [[nodiscard]] double dependent_multiply_add(std::size_t count) noexcept;  // one chain: latency
 [[nodiscard]] double independent_divide(std::size_t count) noexcept;      // eight chains: throughput

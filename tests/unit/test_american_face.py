@@ -636,11 +636,31 @@ def test_outputs_are_rows_or_a_previous_result() -> None:
     assert region.upper.base is edges or np.shares_memory(region.upper, edges)
 
 
+def test_fewer_rows_are_the_first_fields_and_the_others_none() -> None:
+    option = ("put", 36.0, STRIKES, 1.0, 0.06, 0.2)
+    cash = ([0.25, 0.75], [0.5, 0.5])
+    for dividends in (None, cash):
+        expected = american_greeks(*option, dividends=dividends)
+        quotes = american_price(*option, dividends=dividends)
+        solved = american_implied_greeks(quotes, *option[:5], dividends=dividends)
+        for count in (1, 6, 9):
+            rows = np.full((count, 9), -7.0)
+            written: Any = american_greeks(*option, dividends=dividends, out=rows)
+            np.testing.assert_array_equal(rows, expected[:count])
+            assert written[count:] == (None,) * (9 - count)
+            assert written.dividend_model == expected.dividend_model
+            implied: Any = american_implied_greeks(quotes, *option[:5], dividends=dividends, out=rows)
+            np.testing.assert_array_equal(rows[0], solved.volatility)
+            for row, field in zip(rows[1:], solved[2 : count + 1], strict=True):
+                np.testing.assert_array_equal(row, field)
+            assert implied[count + 1 :] == (None,) * (10 - count)
+
+
 @pytest.mark.parametrize(
     ("out", "message"),
     [
         (np.zeros((9, 9), dtype=np.float32), "out must have dtype float64, got float32"),
-        (np.zeros((8, 9)), r"out must have the broadcast shape \(9, 9\), got \(8, 9\)"),
+        (np.zeros((10, 9)), r"out must have the broadcast shape \(9, 9\), got \(10, 9\)"),
         (np.lib.stride_tricks.as_strided(np.zeros(40), (9, 9), (16, 8)), "elements that share memory"),
         (greeks("put", 36.0, STRIKES, 1.0, 0.06, 0.2), "out must be a float64 array or a previous"),
     ],

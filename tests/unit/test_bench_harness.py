@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import pricing_data
+from benchmarks import american_data, pricing_data
 from benchmarks.harness import SelfTimed, compare, markdown, write_results
 from scipy.special import ndtr
 
@@ -89,3 +89,28 @@ def test_a_wrong_reference_price_is_noticed(tmp_path: Path) -> None:
     np.save(kept, book["price"] * (1 + 1e-15))
     with pytest.raises(AssertionError, match="reference price"):
         pricing_data.listed_book(50, NO_PROGRAMS)
+
+
+def test_the_american_groups_lie_in_their_regions() -> None:
+    limits = american_data.DOUBLE_BOUNDARY
+    double = american_data.american_options(50, 3, **limits)
+    calls = double["kind"] > 0
+    # A call is the put with rate and yield exchanged; two boundaries where a put has q < r < 0.
+    rate = np.where(calls, double["dividend_yield"], double["rate"])
+    dividend_yield = np.where(calls, double["rate"], double["dividend_yield"])
+    assert 0 < calls.sum() < 50
+    assert ((dividend_yield < rate) & (rate < 0)).all()
+    deep = american_data.american_options(50, 3, **american_data.GROUPS["deep in the money"])
+    assert (deep["kind"] * (deep["spot"] - deep["strike"]) > 0).all()
+    assert american_data.american_options(50, 3, **american_data.GROUPS["below 3 days"])["days"].max() < 3
+
+
+def test_chosen_options_keep_their_dividends() -> None:
+    data = american_data.cash_options(6, 7)
+    part = american_data.chosen(data, np.array([4, 1]))
+    for new, old in enumerate((4, 1)):
+        own = slice(*part["offsets"][new : new + 2])
+        whole = slice(*data["offsets"][old : old + 2])
+        assert part["strike"][new] == data["strike"][old]
+        assert np.array_equal(part["ex_days"][own], data["ex_days"][whole])
+        assert np.array_equal(part["amounts"][own], data["amounts"][whole])

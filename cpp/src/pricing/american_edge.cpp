@@ -20,6 +20,11 @@ In<double> at(const double& value) noexcept {
     return {reinterpret_cast<const std::byte*>(&value), 0};
 }
 
+template <typename T>
+Out<T> into(T& value) noexcept {
+    return {reinterpret_cast<std::byte*>(&value), sizeof value};
+}
+
 Status european_price(Model model, SimdPath path, const European& option, double volatility,
                       double& result) noexcept {
     const auto kind = static_cast<std::int8_t>(option.kind);
@@ -63,6 +68,34 @@ bool has_two_boundaries(const European& o) noexcept {
     return put_rate(o) < 0.0 && put_yield(o) < put_rate(o);
 }
 
+// The option without the rate that counts for nothing, if it has one.
+bool without_negligible_rate(European& o) noexcept {
+    if (!has_negligible_rate(put_rate(o), put_yield(o), o.time_to_expiry)) return false;
+    (o.kind > 0.0 ? o.dividend_yield : o.rate) = 0.0;
+    return true;
+}
+
+// One element of a kernel's task.
+struct Single {
+    std::int8_t kind, status = 0;
+    EuropeanColumns columns;
+
+    explicit Single(const European& o) noexcept
+        : kind(static_cast<std::int8_t>(o.kind)),
+          columns{{reinterpret_cast<const std::byte*>(&kind), 0},
+                  at(o.spot),
+                  at(o.strike),
+                  at(o.time_to_expiry),
+                  at(o.rate),
+                  at(o.dividend_yield)} {}
+    Single(const Single&) = delete;
+    Single& operator=(const Single&) = delete;
+
+    [[nodiscard]] AmericanTask task(Tier tier, const double& volatility) noexcept {
+        return {1, &columns, at(volatility), {}, {}, {}, into(status), Model::bsm, tier, &american_grids()};
+    }
+};
+
 double log_limit(double rate, double yield) noexcept {
     return yield > rate ? std::log(rate) - std::log(yield) : 0.0;
 }
@@ -101,7 +134,8 @@ bool hardly_exercised(const European& o) noexcept {
     return put_rate(o) * o.time_to_expiry <= 0x1p-60 && put_yield(o) >= 0.0;
 }
 
-double one_boundary_price(const European& option, double volatility, double european, double floor) noexcept {
+double one_boundary_price(Tier tier, const European& option, double volatility, double european,
+                          double floor) noexcept {
     if (hardly_exercised(option)) return floor;
     const OneBoundary one(option, volatility);
     if (one.steepness < -certain_drift) return std::max(floor, deterministic_price(option));
@@ -112,8 +146,9 @@ double one_boundary_price(const European& option, double volatility, double euro
         if (one.log_spot <= boundary) return intrinsic;
         return std::max(floor, one.strike * std::exp(-power * (one.log_spot - boundary)) / (1.0 + power));
     }
-    double depth = 0.0;
-    const double premium = american_march_premium(one.put, one.log_spot, depth);
+    double power = 0.0, depth = 0.0;
+    if (one.log_spot <= one.perpetual(power)) return intrinsic;  // no boundary lies deeper
+    const double premium = american_march_premium(tier, one.put, one.log_spot, depth);
     if (one.log_spot <= log_limit(one.put.rate, one.put.yield) - depth) return intrinsic;
     if (one.expiry < option.time_to_expiry) {
         European cut = option;
@@ -138,8 +173,16 @@ Status american_price_edge(Model model, Tier tier, SimdPath path, const European
         price = std::max(floor, deterministic_price(option));
         return Status::ok;
     }
+    if (without_negligible_rate(option)) {
+        Single one(option);
+        AmericanTask task = one.task(tier, volatility);
+        task.price = into(price);
+        american_kernels(path).price[0][static_cast<std::size_t>(tier)](task);
+        price = std::max(floor, price);
+        return static_cast<Status>(one.status);
+    }
     if (!has_two_boundaries(option)) {
-        price = one_boundary_price(option, volatility, european, floor);
+        price = one_boundary_price(tier, option, volatility, european, floor);
         return Status::ok;
     }
     const Status solved = american_double_boundary_price(tier, option, volatility, price);
@@ -157,6 +200,14 @@ Status exercise_boundary_edge(Model model, Tier tier, const European& given, dou
     if (model == Model::black76) option.dividend_yield = option.rate;
     if (status != Status::ok || never_exercised(option)) return status;
     const bool certain = !(volatility * std::sqrt(option.time_to_expiry) > 0.0);
+    if (!certain && without_negligible_rate(option)) {
+        Single one(option);
+        AmericanTask task = one.task(tier, volatility);
+        task.lower = into(lower);
+        task.upper = into(upper);
+        american_kernels(SimdPath::baseline).boundary[0][static_cast<std::size_t>(tier)](task);
+        return static_cast<Status>(one.status);
+    }
     if (has_two_boundaries(option)) {
         if (!certain) return american_double_boundary_exercise(tier, option, volatility, lower, upper);
         const double other = option.rate / option.dividend_yield;
@@ -173,7 +224,7 @@ Status exercise_boundary_edge(Model model, Tier tier, const European& given, dou
         else if (one.steepness > perpetual_drift)
             log_boundary = one.perpetual(power);
         else if (one.steepness >= -certain_drift)
-            log_boundary -= american_march_depth(one.put);
+            log_boundary -= american_march_depth(tier, one.put);
     }
     lower = option.kind > 0.0 ? option.strike * std::exp(-log_boundary) : 0.0;
     upper = option.kind > 0.0 ? infinity : option.strike * std::exp(log_boundary);

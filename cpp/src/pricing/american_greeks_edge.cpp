@@ -180,6 +180,20 @@ Status american_greeks_edge(Model model, Tier tier, SimdPath path, const Europea
         deterministic(e, values);
         return status;
     }
+    if (has_negligible_rate(e.put_rate(), e.put_yield(), option.time_to_expiry)) {
+        European without = option;
+        (option.kind > 0.0 ? without.dividend_yield : without.rate) = 0.0;
+        const Single one(without);
+        const double floor = std::max(values[0], e.intrinsic());
+        std::array<Out<double>, count> to{};
+        for (std::size_t j = 0; j < count; ++j) to[j] = into(values[j]);
+        std::int8_t said = 0;
+        american_greeks_kernels(path).greeks[static_cast<std::size_t>(tier)](
+            {1, &one.columns, at(volatility), to.data(), into(said), model, tier, &american_grids(),
+             nullptr});
+        values[0] = std::max(values[0], floor);
+        return static_cast<Status>(said);
+    }
     if (!e.has_two_boundaries()) return differences(e, volatility, values);
     std::array<double, count> result;
     const Status solved = american_double_boundary_greeks(tier, option, volatility, result);

@@ -16,8 +16,15 @@
 namespace optionsib::pricing {
 namespace {
 
-constexpr std::size_t nodes = 96;
+constexpr std::size_t most_nodes = 96;
 constexpr int panel_points = 16;
+
+// Nodes; panels for a drift; how near the boundary is found, relative to its depth.
+struct MarchSize {
+    std::size_t nodes;
+    double panels, tolerance;
+};
+constexpr MarchSize march_sizes[] = {{28, 0.4, 1e-9}, {44, 0.5, 1e-10}, {most_nodes, 1.0, 1e-13}};
 
 double density(double x) noexcept {
     return 0.39894228040143267794 * std::exp(-0.5 * x * x);
@@ -51,10 +58,11 @@ struct Points {
 
 class March {
   public:
-    explicit March(const ScaledPut& put) noexcept
+    March(Tier tier, const ScaledPut& put) noexcept
         : put_(put),
+          size_(march_sizes[static_cast<std::size_t>(tier)]),
           drift_((put.rate - put.yield) / put.total),
-          panels_(2 + (std::abs(drift_) < 60.0 ? static_cast<int>(std::abs(drift_)) : 60)),
+          panels_(2 + static_cast<int>(size_.panels * (std::abs(drift_) < 60.0 ? std::abs(drift_) : 60.0))),
           points_(panels_) {
         const double variance = put.total * put.total;
         const double product = 2.0 * put.rate / variance, sum = 2.0 * (put.rate - put.yield) / variance - 1.0;
@@ -62,10 +70,10 @@ class March {
         const double size = std::max(sum > 0.0 ? large : product / large, 1e-9);
         log_limit_ = put.yield > put.rate ? std::log(put.rate / put.yield) : 0.0;
         deepest_ = std::max(log_limit_ + std::log1p(1.0 / size), 1e-300);
-        for (std::size_t i = 1; i <= nodes; ++i) solve(i);
+        for (std::size_t i = 1; i <= size_.nodes; ++i) solve(i);
     }
 
-    [[nodiscard]] double depth() const noexcept { return ratio_[nodes]; }
+    [[nodiscard]] double depth() const noexcept { return ratio_[size_.nodes]; }
 
     [[nodiscard]] double premium(double log_spot) const noexcept {
         double sum = 0.0;
@@ -73,7 +81,8 @@ class March {
         for (std::size_t k = 0; k < static_cast<std::size_t>(points.size); ++k) {
             const double sine = points.sine[k], cosine = points.cosine[k], weight = points.weight[k];
             const double s = put_.total * sine, v = sine * sine;
-            const double d1 = (log_spot - log_limit_ + depth_at(cosine, nodes)) / s + drift_ * sine + 0.5 * s;
+            const double d1 =
+                (log_spot - log_limit_ + depth_at(cosine, size_.nodes)) / s + drift_ * sine + 0.5 * s;
             sum += weight * (put_.rate * std::exp(-put_.rate * v) * cumulative(s - d1) -
                              put_.yield * std::exp(log_spot - put_.yield * v) * cumulative(-d1));
         }
@@ -81,14 +90,14 @@ class March {
     }
 
   private:
-    static double position(std::size_t i) noexcept {
-        const double z = static_cast<double>(i) / static_cast<double>(nodes);
+    [[nodiscard]] double position(std::size_t i) const noexcept {
+        const double z = static_cast<double>(i) / static_cast<double>(size_.nodes);
         return z * z;
     }
 
     // G at x, known up to node `last`: the cubic through four nodes of G / x.
     [[nodiscard]] double depth_at(double x, std::size_t last) const noexcept {
-        const double z = std::sqrt(x) * static_cast<double>(nodes);
+        const double z = std::sqrt(x) * static_cast<double>(size_.nodes);
         const auto j = static_cast<std::size_t>(z);
         if (last < 3) {
             const std::size_t from = std::min(j, last - 1);
@@ -131,7 +140,7 @@ class March {
         }
         double root = high;
         if (at_high <= 0.0) {
-            for (int step = 0; step < 60 && high - low > 1e-13 * high; ++step) {
+            for (int step = 0; step < 60 && high - low > size_.tolerance * high; ++step) {
                 // The first value at `low` is not known, only its sign.
                 double middle = 0.5 * (low + high);
                 if (step > 2 && step % 4 != 0)
@@ -147,21 +156,22 @@ class March {
     }
 
     ScaledPut put_;
+    MarchSize size_;
     double drift_;
     int panels_;
     Points points_;
     double log_limit_, deepest_;
-    std::array<double, nodes + 1> ratio_{};  // G / x
+    std::array<double, most_nodes + 1> ratio_{};  // G / x
 };
 
 }  // namespace
 
-double american_march_depth(const ScaledPut& put) noexcept {
-    return March(put).depth();
+double american_march_depth(Tier tier, const ScaledPut& put) noexcept {
+    return March(tier, put).depth();
 }
 
-double american_march_premium(const ScaledPut& put, double log_spot, double& depth) noexcept {
-    const March march(put);
+double american_march_premium(Tier tier, const ScaledPut& put, double log_spot, double& depth) noexcept {
+    const March march(tier, put);
     depth = march.depth();
     return march.premium(log_spot);
 }

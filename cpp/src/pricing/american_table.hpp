@@ -11,6 +11,17 @@ namespace optionsib::pricing {
 
 struct AmericanGrids;
 
+// So little of an exponent r T changes no price by more than that part of the strike, less than the error of
+// any tier.
+inline constexpr double negligible_exponent = 1e-10;
+
+// Whether the rate of the put, of rounding size, would lead to two boundaries or out of the kernels' range:
+// then it counts as 0.
+[[nodiscard]] inline bool has_negligible_rate(double put_rate, double put_yield, double expiry) noexcept {
+    return put_rate != 0.0 && put_rate <= 1e-30 && put_rate * expiry >= -negligible_exponent &&
+           put_yield < 0.0;
+}
+
 struct AmericanTask {
     std::size_t size;
     const EuropeanColumns* options;

@@ -206,8 +206,16 @@ void paying_greeks(Call& call, Units units, const GreekColumns& result, Out<std:
                              : Wanted::all,
                  rows);
     for (std::size_t k = 0; k < call.paying.size(); ++k) {
+        // Where the grid breaks down the status says so.
+        bool found = std::isfinite(rows[k][Greek::price]);
+        for (std::size_t j = 0; j < greeks_of_first_order && !call.in_closed_form(); ++j)
+            found = found && (result.columns[j].data == nullptr || std::isfinite(rows[k].values[j]));
+        if (!found) {
+            rows[k] = row_of(not_a_number);
+            call.options[call.paying[k]].status = Status::unsupported;
+            status.put(call.paying[k], static_cast<std::int8_t>(Status::unsupported));
+        }
         put_greeks(result, units, call.paying[k], rows[k]);
-        status.put(call.paying[k], 0);
     }
 }
 
@@ -246,7 +254,7 @@ Bounds bounds_of(ExerciseStyle style, const CashDividendOption& of,
 // A root in volatility between what was too low and too high.
 struct Search {
     double low = 0.0, high = std::numeric_limits<double>::infinity();
-    bool done = false, too_high = false, too_low = false;
+    bool done = false, too_high = false, too_low = false, failed = false;
 };
 
 // From one solved price and vega to the next volatility. The price is monotone in it.
@@ -306,11 +314,12 @@ void search_rounds(Call& call, CashDividendSolver& solver, In<double> price, std
             const std::size_t i = active[k];
             CashDividendOption& of = call.options[i];
             Search& search = searches[i];
-            improve(search, of, values[k].price, values[k].vega, price[i]);
+            search.failed = !std::isfinite(values[k].price);
+            if (!search.failed) improve(search, of, values[k].price, values[k].vega, price[i]);
             const double deviation = of.volatility * std::sqrt(of.option.time_to_expiry);
             search.too_high = !search.done && deviation > largest_deviation;
             search.too_low = !search.done && deviation < 2e-5;
-            if (search.done || search.too_high || search.too_low)
+            if (search.done || search.too_high || search.too_low || search.failed)
                 settle(i, search);
             else
                 active[left++] = i;
@@ -365,9 +374,10 @@ void search_volatility(Call& call, In<double> price, In<double> guess, Out<doubl
     std::vector<Search> searches(call.options.size());
     search_rounds(call, call.solver, price, active, searches, [&](std::size_t i, Search search) {
         const double found = call.options[i].volatility;
-        const Status said = search.too_high  ? Status::above_maximum
-                            : search.too_low ? Status::no_vega
-                                             : Status::ok;
+        const Status said = search.failed     ? Status::unsupported
+                            : search.too_high ? Status::above_maximum
+                            : search.too_low  ? Status::no_vega
+                                              : Status::ok;
         settle(i, said, said == Status::ok ? found : said == Status::no_vega ? 0.0 : not_a_number);
     });
     for (const std::size_t i : active) settle(i, Status::ok, call.options[i].volatility);
@@ -434,6 +444,7 @@ void cash_dividend_greeks(ExerciseStyle style, Tier tier, Units units, std::size
     } else {
         plain_greeks(call, units, result, status, call.options);
     }
+    for (const std::size_t i : call.paying) status.put(i, 0);
     paying_greeks(call, units, result, status);
 }
 
@@ -463,7 +474,9 @@ void cash_dividend_implied_volatility_and_greeks(ExerciseStyle style, Tier tier,
             call.options[i].status == Status::unsupported)
             put_greeks(result, units, i, row_of(not_a_number));
     std::erase_if(call.paying, [&](std::size_t i) { return std::isnan(call.options[i].volatility); });
-    paying_greeks(call, units, result, {});
+    paying_greeks(call, units, result, status);
+    for (const std::size_t i : call.paying)
+        if (call.options[i].status == Status::unsupported) volatility.put(i, not_a_number);
 }
 
 void exercise_before_dividend(Tier tier, std::size_t size, const EuropeanColumns& options,
@@ -473,6 +486,8 @@ void exercise_before_dividend(Tier tier, std::size_t size, const EuropeanColumns
     std::vector<CashDividendValue> values(call.paying.size());
     call.solver.solve(Wanted::price, call.options.data(), call.paying.data(), call.paying.size(),
                       values.data(), true);
+    for (std::size_t k = 0; k < call.paying.size(); ++k)
+        if (!std::isfinite(values[k].price)) call.options[call.paying[k]].status = Status::unsupported;
     for (std::size_t i = 0; i < size; ++i) {
         const Status said = call.options[i].status;
         hold.put(i, not_a_number);
@@ -484,6 +499,7 @@ void exercise_before_dividend(Tier tier, std::size_t size, const EuropeanColumns
     for (std::size_t k = 0; k < call.paying.size(); ++k) {
         const std::size_t i = call.paying[k];
         const CashDividendOption& of = call.options[i];
+        if (of.status != Status::ok) continue;
         const European& o = of.option;
         const double time = dividends.schedule.ex_times_years[static_cast<std::size_t>(of.first)];
         hold.put(i, values[k].price);

@@ -87,6 +87,7 @@ void cash_dividend_expansion_price(std::size_t size, const EuropeanColumns& opti
         if (said == Status::ok)
             said = of.count == 0 ? price(Model::bsm, of.option, of.volatility, found)
                                  : expand(of, dividends, found);
+        if (said == Status::ok && !std::isfinite(found)) said = Status::unsupported;
         if (said != Status::ok) found = std::numeric_limits<double>::quiet_NaN();
         result.put(i, found);
         status.put(i, static_cast<std::int8_t>(said));

@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "american_table.hpp"
+
 namespace optionsib::pricing {
 namespace {
 
@@ -108,7 +110,8 @@ CashDividendOption read_option(ExerciseStyle style, const EuropeanColumns& optio
     else if (result.count > static_cast<int>(most_cash_dividends))
         result.status = Status::unsupported;
     const double r = o.kind > 0.0 ? o.dividend_yield : o.rate, q = o.kind > 0.0 ? o.rate : o.dividend_yield;
-    result.closed = style == ExerciseStyle::european || (r <= 0.0 && q >= r);
+    const double nothing = negligible_exponent / o.time_to_expiry;
+    result.closed = style == ExerciseStyle::european || (r <= nothing && q >= r - nothing);
     return result;
 }
 
@@ -157,8 +160,10 @@ void CashDividendSolver::fill(const CashDividendOption& of, int lane, bool wide)
     g.dividends.lane[lane] = of.count;
     const DividendSchedule& schedule = dividends_.schedule;
     // The path of the forward, and its variance: a dividend raises the volatility relative to what is left.
+    // Where next to nothing is left, what counts are the paths that were far above; none of them comes above
+    // the path that pays nothing.
     double forward = o.spot - of.present, variance = 0.0, present = of.present,
-           present_times = of.present_times;
+           present_times = of.present_times, unpaid = forward;
     const double reach = wide ? 1.0 + std::fabs(std::log(o.spot / o.strike)) : 0.0;
     const double times_finer = finer_time(of);
     double start = 0.0;
@@ -173,7 +178,8 @@ void CashDividendSolver::fill(const CashDividendOption& of, int lane, bool wide)
             if (escrowed) {
                 present = std::max(present - amount, 0.0);
             } else {
-                const double left = std::max(forward - amount, 0.2 * forward);
+                const double left =
+                    std::max(forward - amount, std::max(0.2 * forward, std::min(0.05 * unpaid, forward)));
                 const double lever = forward / left;
                 variance *= lever * lever;
                 forward = left;
@@ -181,6 +187,7 @@ void CashDividendSolver::fill(const CashDividendOption& of, int lane, bool wide)
         }
         const double at_start = forward;
         forward *= std::exp(carry * length);
+        unpaid *= std::exp(carry * length);
         variance += volatility * volatility * length;
         segment.start.lane[lane] = start;
         segment.end.lane[lane] = end;
@@ -192,9 +199,14 @@ void CashDividendSolver::fill(const CashDividendOption& of, int lane, bool wide)
                 ? std::max(tier.least_steps, std::ceil(tier.steps * std::sqrt(length / expiry))) * times_finer
                 : 0.0;
         const double deviation = wide ? volatility * std::sqrt(expiry) : std::sqrt(variance);
+        const double whole = volatility * std::sqrt(expiry);
+        const double highest = forward < 0.3 * unpaid
+                                   ? std::log(unpaid / forward) + whole * (tier.width + 0.5 * whole)
+                                   : std::numeric_limits<double>::infinity();
         segment.center.lane[lane] =
             k == 0 ? std::log(at_start) : std::log(at_start) + (carry - drift) * length;
-        segment.step.lane[lane] = std::max(deviation * (tier.width + 0.5 * deviation), reach) / half;
+        segment.step.lane[lane] =
+            std::max(std::min(deviation * (tier.width + 0.5 * deviation), highest), reach) / half;
         // To the time of the next dividend.
         const double growth = std::exp(carry * length);
         present_times = growth * (present_times - length * present);
@@ -224,7 +236,7 @@ CashDividendValue CashDividendSolver::value(const CashDividendOption& of, int la
         v.dual_delta = -o.kind;
         return v;
     }
-    v.price = discount * u[2];
+    v.price = std::max(discount * u[2], 0.0);  // NaN stays
     if (g.american && !g.hold_first) v.price = std::max(v.price, std::max(intrinsic, 0.0));
     v.delta = discount * first / spot;
     v.gamma = discount * (second - first) / (spot * spot);
@@ -259,12 +271,14 @@ void CashDividendSolver::solve(Wanted wanted, const CashDividendOption* options,
     // Lanes whose segments are alike side by side. The order has no influence on results.
     order_.resize(count);
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::stable_sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
         const CashDividendOption &x = options[which[a]], &y = options[which[b]];
         if (x.closed != y.closed) return x.closed < y.closed;
         if (finer_space(x, tier) != finer_space(y, tier)) return finer_space(x, tier) < finer_space(y, tier);
         if (x.count != y.count) return x.count < y.count;
-        return x.option.time_to_expiry < y.option.time_to_expiry;
+        if (x.option.time_to_expiry != y.option.time_to_expiry)
+            return x.option.time_to_expiry < y.option.time_to_expiry;
+        return a < b;
     });
     const auto lanes = static_cast<std::size_t>(kernels_.lanes);
     for (std::size_t i = 0; i < count;) {

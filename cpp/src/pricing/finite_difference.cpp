@@ -10,6 +10,9 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
+// Of |r - q - v^2/2| times the step to v^2.
+constexpr double largest_cell_drift = 0.25;
+
 // One option on x = ln(S / spot), |x| <= half_width.
 struct Grid {
     const European& option;
@@ -103,6 +106,10 @@ Status finite_difference(ExerciseStyle style, const European& option, double vol
     const double variance = volatility * volatility, carry = option.rate - option.dividend_yield;
     const double half_width = 6.0 * deviation + std::fabs(carry - 0.5 * variance) * expiry;
     const double step = 2.0 * half_width / static_cast<double>(n);
+    // A grid that is coarse for its drift makes up values: the layer where exercise is worth something, and
+    // all that crosses the grid, are v^2 / |r - q - v^2/2| wide.
+    if (!(std::fabs(carry - 0.5 * variance) * step <= largest_cell_drift * variance))
+        return Status::unsupported;
     const double diffusion = 0.5 * variance / (step * step), drift = 0.5 * (carry - 0.5 * variance) / step;
     const auto part = [&](std::size_t i) { return workspace.subspan(i * row, n + 1); };
     Grid g{option,

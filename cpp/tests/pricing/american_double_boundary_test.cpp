@@ -29,7 +29,7 @@ European put(double spot, double strike, double expiry, double rate, double yiel
 
 }  // namespace
 
-TEST_CASE("Prices are those of an independent grid") {
+TEST_CASE("Prices are those of an independent grid" * doctest::test_suite("slow")) {
     struct Row {
         European option;
         double volatility;
@@ -112,7 +112,7 @@ TEST_CASE("Never below the European price or the exercise value, and rising with
         }
 }
 
-TEST_CASE("The price is continuous at the borders of the region") {
+TEST_CASE("The price is continuous at the borders of the region" * doctest::test_suite("slow")) {
     for (const Tier tier : tiers) {
         const double bound = tier == Tier::high ? 2e-5 : 2e-3;
         // rate -> 0 from below: one boundary at rate 0, here by the reference.
@@ -147,7 +147,7 @@ TEST_CASE("The price is continuous at the borders of the region") {
     }
 }
 
-TEST_CASE("Greeks are the slopes of the price") {
+TEST_CASE("Greeks are the slopes of the price" * doctest::test_suite("slow")) {
     for (const European o :
          {put(100.0, 94.0, 2.6, -0.0171, -0.0763), put(100.0, 128.0, 0.7, -0.0680, -0.0769),
           put(30.0, 100.0, 1.0, -0.02, -0.05), European{1.0, 94.0, 100.0, 2.6, -0.0763, -0.0171}}) {

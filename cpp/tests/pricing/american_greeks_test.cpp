@@ -178,7 +178,7 @@ bool same_bits(double a, double b) {
 
 }  // namespace
 
-TEST_CASE("Greeks are the slopes of an independent solution's price") {
+TEST_CASE("Greeks are the slopes of an independent solution's price" * doctest::test_suite("slow")) {
     const Book book = random_book(20, 3);
     // Of each Greek's scale; the reference's second differences are good to 2e-5.
     constexpr std::array<Nine, 3> bounds = {{
@@ -280,6 +280,16 @@ TEST_CASE("An option that is never exercised has the European Greeks") {
         const Nine american = greeks_of(o, 0.3, Tier::fast);
         for (std::size_t j = 0; j < count; ++j) CHECK(same_bits(american[j], european.values[j]));
     }
+}
+
+TEST_CASE("A rate of rounding size is none") {
+    for (const double none : {5e-324, -5e-324, -1e-12})
+        for (const Tier tier : tiers) {
+            const Nine expected = greeks_of({-1, 100, 105, 1.0, 0.0, -0.02}, 0.3, tier);
+            const Nine found = greeks_of({-1, 100, 105, 1.0, none, -0.02}, 0.3, tier);
+            for (std::size_t j = 0; j < count; ++j)
+                CHECK(found[j] == doctest::Approx(expected[j]).epsilon(1e-8));
+        }
 }
 
 TEST_CASE("black76 holds the forward, desk units scale") {

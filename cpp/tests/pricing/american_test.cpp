@@ -308,7 +308,7 @@ TEST_CASE("the American premium of Andersen, Lake and Offengenden 2016, table 2"
         CHECK(std::abs(price_of(put, tiers[t]) - european_price_of(put) - premium) < error[t]);
 }
 
-TEST_CASE("errors of the tiers per 100 of spot, against another solution") {
+TEST_CASE("errors of the tiers per 100 of spot, against another solution" * doctest::test_suite("slow")) {
     const std::vector<Option> options = random_options(60, 3);
     Errors errors[3];
     for (const Option& option : options) {
@@ -323,7 +323,8 @@ TEST_CASE("errors of the tiers per 100 of spot, against another solution") {
     }
 }
 
-TEST_CASE("the high tier is its own method in long double on twice the nodes, to 1e-8 of 100") {
+TEST_CASE("the high tier is its own method in long double on twice the nodes, to 1e-8 of 100" *
+          doctest::test_suite("slow")) {
     const auto grids = std::make_unique<DoubledGrids>();
     for (const Option& option : random_options(25, 8)) {
         INFO(described(option));
@@ -446,6 +447,39 @@ TEST_CASE("no jump where a rate passes 0, a yield the rate, or the boundary a bo
         CHECK(price_of({-1, 100, 100, 10, 0.3 + side, 0.2, 0.4}) ==
               doctest::Approx(price_of({-1, 100, 100, 10, 0.3 - side, 0.2, 0.4})).epsilon(1e-5));
     }
+}
+
+TEST_CASE("a rate of rounding size is none") {
+    for (const double none : {5e-324, 1e-310, 1e-30, 1e-12, -5e-324, -1e-30, -1e-12})
+        for (const Tier tier : tiers)
+            for (const double yield : {-0.02, 0.0, 0.05}) {
+                const double exact = price_of({-1, 100, 105, 1.0, 0.0, yield, 0.3}, tier);
+                CAPTURE(none);
+                CAPTURE(yield);
+                CHECK(std::abs(price_of({-1, 100, 105, 1.0, none, yield, 0.3}, tier) - exact) < 2e-8);
+                CHECK(std::abs(price_of({1, 105, 100, 1.0, yield, none, 0.3}, tier) - exact) < 2e-8);
+            }
+    const Result expected = boundaries(Tier::fast, Book({{-1, 100, 105, 1.0, 0.0, -0.02, 0.3}}));
+    const Result found = boundaries(Tier::fast, Book({{-1, 100, 105, 1.0, -5e-324, -0.02, 0.3}}));
+    CHECK(found.status[0] == 0);
+    CHECK(found.first[0] == doctest::Approx(expected.first[0]));
+    CHECK(found.second[0] == doctest::Approx(expected.second[0]));
+}
+
+TEST_CASE("steep drifts in the tiers, and exercise below the perpetual boundary") {
+    const Option options[] = {
+        {-1, 100, 105, 1, 0.05, 0.15, 0.01},  {-1, 100, 95, 1, 0.05, 0.15, 0.03},
+        {1, 100, 105, 1, 0.15, 0.05, 0.02},   {-1, 100, 90, 3, 0.02, 0.12, 0.05},
+        {-1, 100, 100, 4, 0.15, -0.01, 0.05}, {-1, 100, 100, 20, 0.05, 0.02, 0.9},
+        {1, 100, 100, 30, 0.03, 0.05, 0.6},
+    };
+    for (const Option& option : options) {
+        INFO(described(option));
+        const double exact = price_of(option, Tier::high);
+        CHECK(std::abs(price_of(option, Tier::fast) - exact) < 3e-4);
+        CHECK(std::abs(price_of(option, Tier::accurate) - exact) < 3e-5);
+    }
+    for (const Tier tier : tiers) CHECK(price_of({-1, 100, 105, 1, 0.3, 0.02, 0.05}, tier) == 5.0);
 }
 
 TEST_CASE("without volatility the best time of exercise is found") {

@@ -318,7 +318,7 @@ TEST_CASE("cash dividends: QuantLib") {
     }
 }
 
-TEST_CASE("cash dividends: the tiers converge") {
+TEST_CASE("cash dividends: the tiers converge" * doctest::test_suite("slow")) {
     const Book book = random_book(48, 11);
     for (const ExerciseStyle style : {european, american})
         for (const DividendModel model : {spot_model, escrowed}) {
@@ -366,7 +366,7 @@ TEST_CASE("cash dividends: without one that counts, the kernels without") {
     }
 }
 
-TEST_CASE("cash dividends: Greeks are derivatives of the price") {
+TEST_CASE("cash dividends: Greeks are derivatives of the price" * doctest::test_suite("slow")) {
     Book book = random_book(24, 3);
     const std::size_t size = book.size();
     for (const ExerciseStyle style : {european, american})
@@ -455,6 +455,108 @@ TEST_CASE("cash dividends: what the prices obey") {
         const double parity = forward - book.strike[i] * std::exp(-book.rate[i] * book.expiry[i]);
         CHECK(std::fabs(book.kind[i] * (a[i] - b[i]) - parity) < 2e-6);
     }
+}
+
+TEST_CASE("cash dividends: more than the spot can pay") {
+    // What is left after the third dividend is next to nothing, with a volatility relative to it without
+    // bound.
+    const European ruined{1, 99.499, 51.769, 2.2708, -0.00685, 0.0};
+    const std::vector<double> when{0.3588, 1.0907, 1.1115}, paid{55.38, 38.38, 41.94};
+    for (const ExerciseStyle style : {european, american}) {
+        const double truth = price_of(style, Tier::high, spot_model, ruined, 0.8504, when, paid);
+        CHECK(truth >= (style == american ? 99.499 - 51.769 : 0.0));
+        CHECK(std::fabs(price_of(style, Tier::fast, spot_model, ruined, 0.8504, when, paid) - truth) < 5e-3);
+        CHECK(std::fabs(price_of(style, Tier::accurate, spot_model, ruined, 0.8504, when, paid) - truth) <
+              5e-4);
+    }
+    // Two dividends in succession are their sum paid once, however little is left: an integral.
+    for (const double strike : {20.0, 60.0}) {
+        const European o{1, 100, strike, 1.0, 0.02, 0.0};
+        const double exact = one_dividend_call(spot_model, o, 0.6, 0.5, 160.0, false);
+        const std::vector<double> times{0.5, 0.5}, amounts{75.0, 85.0};
+        CHECK(std::fabs(price_of(european, Tier::accurate, spot_model, o, 0.6, times, amounts) - exact) <
+              1e-2);
+    }
+}
+
+TEST_CASE("cash dividends: no price out of its bounds, whatever is paid") {
+    std::mt19937_64 generator(97);
+    const auto uniform = [&](double low, double high) {
+        return low + (high - low) * static_cast<double>(generator() >> 11) * 0x1p-53;
+    };
+    for (const double largest : {30.0, 150.0}) {
+        Book book;
+        for (int i = 0; i < 150; ++i) {
+            const double expiry = std::exp(uniform(-4.0, 1.0));
+            std::vector<double> times(1 + generator() % 5), amounts;
+            for (double& t : times) t = uniform(0.0, expiry);
+            std::sort(times.begin(), times.end());
+            for (std::size_t j = 0; j < times.size(); ++j) amounts.push_back(uniform(0.0, largest));
+            book.add({i % 2 == 0 ? 1.0 : -1.0, 100.0, 100.0 * std::exp(uniform(-0.8, 0.8)), expiry,
+                      i % 7 == 0 ? 0.0 : uniform(-0.03, 0.1), i % 3 != 0 ? 0.0 : uniform(-0.03, 0.1)},
+                     std::exp(uniform(-3.0, 0.7)), times, amounts);
+        }
+        for (const DividendModel model : {spot_model, escrowed}) {
+            const std::vector<double> least = book.price(european, Tier::fast, model);
+            const auto all = book.greeks(american, Tier::fast, model);
+            for (std::size_t i = 0; i < book.size(); ++i) {
+                if (std::isnan(least[i])) continue;  // escrowed dividends worth more than the spot
+                CAPTURE(i);
+                const double price = all[0][i], kind = book.kind[i], T = book.expiry[i];
+                const double most = kind > 0.0 ? book.spot[i] * std::exp(std::max(-book.yield[i], 0.0) * T)
+                                               : book.strike[i] * std::exp(std::max(-book.rate[i], 0.0) * T);
+                CHECK(least[i] >= 0.0);
+                CHECK(least[i] <= most + 1e-6);
+                CHECK(price >= kind * (book.spot[i] - book.strike[i]));
+                CHECK(price >= least[i] - 2e-2);  // the error of the tier where v sqrt(T) is 3
+                CHECK(price <= most + 1e-6);
+                for (const auto& values : all) CHECK(std::isfinite(values[i]));
+            }
+        }
+    }
+}
+
+TEST_CASE("cash dividends: where the grid breaks down the status says so") {
+    // An ex-date so near that the square of the grid's step is no number.
+    Book book;
+    book.add({-1, 100, 100, 0.001, 0.05, 0.03}, 0.2, {1e-303}, {1.0});
+    std::vector<double> result(1, 0.0), delta(1, 0.0), again(1, 0.0), hold(1, 0.0), exercise(1, 0.0);
+    std::vector<std::int8_t> status(1);
+    GreekColumns to;
+    to[Greek::delta] = into(delta);
+    const auto refused = [&](double value) {
+        CHECK(static_cast<Status>(status[0]) == Status::unsupported);
+        CHECK(std::isnan(value));
+        status[0] = 0;
+    };
+    for (const ExerciseStyle style : {european, american}) {
+        cash_dividend_price(style, Tier::fast, 1, book.columns(), book.dividends(spot_model),
+                            column(book.volatility), into(result), into(status));
+        refused(result[0]);
+        cash_dividend_greeks(style, Tier::fast, Units::desk, 1, book.columns(), book.dividends(spot_model),
+                             column(book.volatility), to, into(status));
+        refused(delta[0]);
+        const std::vector<double> price{2.0};
+        cash_dividend_implied_volatility(style, Tier::fast, 1, book.columns(), book.dividends(spot_model),
+                                         column(price), {}, into(again), into(status));
+        refused(again[0]);
+    }
+    exercise_before_dividend(Tier::fast, 1, book.columns(), book.dividends(spot_model),
+                             column(book.volatility), into(hold), into(exercise), {}, into(status));
+    refused(hold[0]);
+    CHECK(std::isnan(exercise[0]));
+}
+
+TEST_CASE("cash dividends: a rate of rounding size is none") {
+    for (const double none : {5e-324, 1e-30, 1e-12, -1e-12, -5e-324})
+        for (const double kind : {1.0, -1.0}) {
+            const European o{kind, 100, 105, 1.0, kind > 0.0 ? 0.03 : 0.0, kind > 0.0 ? 0.0 : 0.03};
+            European with = o;
+            (kind > 0.0 ? with.dividend_yield : with.rate) = none;
+            const double expected = price_of(american, Tier::fast, spot_model, o, 0.3, {0.4}, {2.0});
+            CHECK(std::fabs(price_of(american, Tier::fast, spot_model, with, 0.3, {0.4}, {2.0}) - expected) <
+                  1e-8);
+        }
 }
 
 TEST_CASE("cash dividends: an element's result is its own") {

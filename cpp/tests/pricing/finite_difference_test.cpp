@@ -52,6 +52,34 @@ TEST_CASE("finite differences: American options of every region of r and q") {
         }
 }
 
+TEST_CASE("finite differences: a drift that the grid is too coarse for") {
+    const auto status_of = [](const European& o, FiniteDifferenceGrid grid, double& price) {
+        std::vector<double> workspace(finite_difference_workspace(grid));
+        FiniteDifferenceResult result{};
+        const Status status = finite_difference(ExerciseStyle::american, o, 0.2, grid, workspace, result);
+        price = result.price;
+        return status;
+    };
+    // Exercised within hours if at all: the call is the perpetual one, in closed form (Merton 1973).
+    const auto perpetual = [](double rate, double yield) {
+        const double half = 0.5 - (rate - yield) / 0.04,
+                     power = half + std::sqrt(half * half + 2.0 * rate / 0.04),
+                     critical = 100.0 * power / (power - 1.0);
+        return (critical - 100.0) * std::pow(100.0 / critical, power);
+    };
+    double price = 0.0;
+    for (const double yield : {10.0, -10.0}) {
+        CHECK(status_of({yield > 0.0 ? 1.0 : -1.0, 100, 100, 1.0, 0.03, yield}, {}, price) ==
+              Status::unsupported);
+        CHECK(std::isnan(price));
+    }
+    CHECK(status_of({1, 100, 100, 1.0, 0.03, 3.0}, {}, price) == Status::unsupported);
+    CHECK(status_of({1, 100, 100, 1.0, 0.03, 3.0}, {6000, 6000}, price) == Status::ok);
+    CHECK(std::fabs(price - perpetual(0.03, 3.0)) < 0.02 * price);
+    CHECK(status_of({1, 100, 100, 1.0, 0.03, 1.0}, {}, price) == Status::ok);
+    CHECK(std::fabs(price - perpetual(0.03, 1.0)) < 0.02 * price);
+}
+
 TEST_CASE("finite differences: exercise at once, and what they refuse") {
     const FiniteDifferenceResult result =
         solve(ExerciseStyle::american, {-1, 60, 100, 1.0, 0.08, 0.0}, 0.15, {400, 200});

@@ -43,6 +43,9 @@
 // Wilmott, Sept 2003, 37-47; M. H. Vellekoop, J. W. Nieuwenhuis, "Efficient pricing of derivatives on assets
 // with discrete dividends", Applied Mathematical Finance 13 (2006) 265-284.
 //
+// Where the grid finds no finite number (ex-dates or sizes at the ends of the number range) the status is
+// unsupported and every result of the element NaN.
+//
 // Every result is a pure function of the inputs of its element and of the instruction set. Working memory is
 // allocated once a call, not per element: std::bad_alloc is the only exception. Units and domain are those
 // of european.hpp; the model is Black-Scholes-Merton.

@@ -30,7 +30,8 @@ struct FiniteDifferenceResult {
     return 6 * (grid.space_steps + 2);
 }
 
-// Without volatility, time or enough workspace to lay a grid, the status is unsupported.
+// Without volatility, time or enough workspace to lay a grid, the status is unsupported; and where the drift
+// is too steep for the grid, |r - q - v^2/2| h > v^2 / 4 with its step h in ln S: more space steps help.
 [[nodiscard]] Status finite_difference(ExerciseStyle style, const European& option, double volatility,
                                        FiniteDifferenceGrid grid, std::span<double> workspace,
                                        FiniteDifferenceResult& result) noexcept;
