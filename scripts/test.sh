@@ -42,10 +42,16 @@ emulated_tests() {
     printf 'test: code of a wide instruction set that the linker may merge with the common one:\n%s\n' "$leaks" >&2
     return 1
   fi
-  qemu-x86_64 -cpu Nehalem build/cpp/cpp/core_tests "${but[@]}"
+  # Each emulator takes minutes on one core.
+  qemu-x86_64 -cpu Nehalem build/cpp/cpp/core_tests "${but[@]}" >build/nehalem.log 2>&1 &
+  local nehalem=$!
   build_tests build/aarch64 -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \
     -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -Ddoctest_DIR=/usr/lib/cmake/doctest
   qemu-aarch64 -L /usr/aarch64-linux-gnu build/aarch64/cpp/core_tests "${but[@]}"
+  local code=0
+  wait "$nehalem" || code=$?
+  cat build/nehalem.log
+  return "$code"
 }
 
 # What several threads may call at once, under ThreadSanitizer: a few files, so not a build of everything.
