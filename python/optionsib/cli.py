@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_demo(add("demo", demo, "Play a day on the paper exchange and trade it; ends with a report."))
     _add_run(add("run", run, "Run the trading daemon against TWS, IB Gateway or a paper exchange."))
-    _add_price(add("price", price, "Price one European option, with Greeks; or find its volatility."))
+    _add_price(add("price", price, "Price one option, with Greeks; or find its volatility."))
     _add_train(add("train", train, "Train the residual model and export it as ONNX with its card."))
     for name, text in {
         "status": "Show what the running daemon does.",
