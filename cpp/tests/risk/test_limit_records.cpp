@@ -125,7 +125,7 @@ TEST_CASE("a record and the same order in terms of legs get the same verdict") {
     }
 }
 
-TEST_CASE("what increments keep equals what is summed up anew") {
+TEST_CASE("what increments keep equals what is summed up anew" * doctest::test_suite("slow")) {
     LimitEngine engine(wide(), chain());
     tell_market(engine);
     std::mt19937_64 random(8);
