@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gate bench-gate-selftest soak sanitize fuzz docs wheel lock clean
+.PHONY: help demo test test-clients lint format bench bench-gate bench-gate-selftest soak soak-ib sanitize fuzz docs wheel lock clean
 
 PYTHON_ENV := .venv/bin/python
 SEED ?= 7
 CALLS ?= 100000
 MESSAGES ?= 100000000
+MINUTES ?= 5
 SPEED ?= max
 WORKERS ?= 2
 
@@ -21,6 +22,11 @@ demo: ## paper trading session on a simulated day, or on a recorded one with TAP
 test: ## everything tested: C++, Python, types, style, import rules
 	@scripts/setup.sh test
 	@scripts/test.sh $(WORKERS)
+
+test-clients: ## ib_async, ib_insync and IB's own clients, each in its environment, against the paper exchange
+	@scripts/setup.sh test
+	@scripts/clients.sh
+	@$(PYTHON_ENV) -m pytest -q tests/clients
 
 lint: ## style, types and import rules only
 	@scripts/setup.sh test
@@ -47,11 +53,15 @@ soak: ## order book: memory stays where it is over MESSAGES=100000000
 	@scripts/setup.sh bench
 	@$(PYTHON_ENV) -c 'import subprocess; from benchmarks.native import build; raise SystemExit(subprocess.call([build() / "book_benchmark", "soak", "$(MESSAGES)"]))'
 
+soak-ib: ## IB gateway against a paper exchange full of faults, for MINUTES=5 (SEED=)
+	@scripts/setup.sh test
+	@$(PYTHON_ENV) scripts/soak_ib.py --seed $(SEED) --minutes $(MINUTES)
+
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test
 	@scripts/test.sh $(WORKERS) sanitize
 
-fuzz: ## pricing functions and order book under sanitizers with whatever may go wrong (SEED=, CALLS=)
+fuzz: ## pricing functions, order book (under sanitizers) and paper exchange with whatever may go wrong (SEED=, CALLS=)
 	@scripts/setup.sh test
 	@scripts/fuzz.sh $(SEED) $(CALLS) $(WORKERS)
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Style, C++ tests (plain, sanitized, on emulated processors), Python tests, speed.
+# Style, C++ tests (plain, sanitized, on emulated processors), Python tests, foreign clients, speed.
 # usage: scripts/test.sh [workers [part...]]
-# Parts: lint, cpp, emulate, sanitize, threads, python, gate; all of them when none is named.
+# Parts: lint, cpp, emulate, sanitize, threads, clients, python, gate; all of them when none is named.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 workers=${1:-2}
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(lint cpp emulate sanitize threads python gate)
+[ ${#parts[@]} -gt 0 ] || parts=(lint cpp emulate sanitize threads clients python gate)
 
 build_tests() { # build_tests BUILD_FOLDER CMAKE_ARGUMENT...
   local folder=$1 log
@@ -71,9 +71,11 @@ for part in "${parts[@]}"; do
   emulate) emulated_tests ;;
   sanitize) cpp_tests build/sanitize -DOPTIONSIB_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo ;;
   threads) thread_tests ;;
+  # Before the Python tests, which drive the exchange with each client that has an environment.
+  clients) scripts/clients.sh ;;
   python) .venv/bin/python -m pytest -q -n "$workers" --dist loadfile ;;
   # Instruction counts repeat; times do not on a machine that others use, so here they are only reported.
   gate) .venv/bin/python scripts/bench_gate.py --times report ;;
-  *) echo "test: unknown part '$part' (lint, cpp, emulate, sanitize, threads, python or gate)" >&2; exit 2 ;;
+  *) echo "test: unknown part '$part' (lint, cpp, emulate, sanitize, threads, clients, python or gate)" >&2; exit 2 ;;
   esac
 done

@@ -98,6 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
     _add_config(doctor_command)
+    _add_ib(add("ib", lambda options: 2, "Look at the connection to TWS, IB Gateway or a paper exchange."))
     audit = add("audit", lambda options: 2, "Audit a journal.")
     verbs = audit.add_subparsers(required=True, metavar="VERB")
     verify = verbs.add_parser("verify", help="Recompute the hash chain and name the first bad record.")
@@ -108,7 +109,30 @@ def build_parser() -> argparse.ArgumentParser:
     report_command.add_argument("state", type=Path, help="folder with journal.sqlite and ticks.tape")
     report_command.add_argument("--out", type=Path, help="file to write (default: report.html in the folder)")
     _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
+    fault = add("paper-fault", paper_fault, "Make something go wrong at a running paper exchange.")
+    fault.add_argument("output", type=Path, help="file with the standard output of paper-exchange")
+    fault.add_argument("name", help="the fault, e.g. drop")
+    fault.add_argument("arguments", nargs="*", metavar="ARGUMENT=VALUE", help="e.g. message=execDetails")
     return parser
+
+
+def _add_ib(command: argparse.ArgumentParser) -> None:
+    verbs = command.add_subparsers(required=True, metavar="VERB")
+    status = verbs.add_parser("status", help="Connection, farms, lines, message rate and last error.")
+    status.set_defaults(run=ib_status)
+    _add_config(status)
+    status.add_argument("--timeout", type=_positive, default=10.0, help="seconds to wait (default: 10)")
+    status.add_argument("--json", action="store_true", help="for machines")
+    examination = verbs.add_parser("doctor", help="Name each setting of TWS that is wrong; sends no order.")
+    examination.set_defaults(run=ib_doctor)
+    examination.add_argument("--host", default="127.0.0.1")
+    examination.add_argument("--port", type=_port, default=7497, help="TWS paper 7497, IB Gateway paper 4002")
+    examination.add_argument("--client-id", type=_count, default=8, help="must be free (default: 8)")
+    examination.add_argument(
+        "--symbol", action="append", default=[], metavar="SYMBOL", help="may be repeated (default: SPY)"
+    )
+    examination.add_argument("--timeout", type=_positive, default=10.0, help="seconds an answer may take")
+    examination.add_argument("--log-messages", type=Path, help="write every message there, masked")
 
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
@@ -188,9 +212,19 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _day_or_today(word: str) -> dt.date:
+    """Return a day; ``today`` = the latest trading day by the clock."""
+    if word != "today":
+        return _day(word)
+    from optionsib.data.calendars import NEW_YORK, last_session_on_or_before
+
+    today = dt.datetime.now(NEW_YORK).date()  # wall-clock-ok: the user asks for today
+    return last_session_on_or_before(today)
+
+
 def _add_tape(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tape", help="folder .../option/usa/minute/<symbol> in LEAN's layout")
-    parser.add_argument("--date", type=_day, help="day of the tape (default: the latest)")
+    parser.add_argument("--date", type=_day_or_today, help="day to play, or 'today' (default: the latest)")
     parser.add_argument("--seed", type=_count, default=7, help="of the simulated day and all random draws")
     parser.add_argument("--first-minute", type=_count, default=0, help="start the day that much later")
     parser.add_argument("--minutes", type=_count, default=0, help="play so many minutes only (0 = all)")
@@ -215,6 +249,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-sha256", default="", help="digest of the day a paper exchange plays")
     parser.add_argument("--arm-live", action="store_true", help="needed for live trading, never the default")
     parser.add_argument("--confirm-account", default="", help="the live account, named once more")
+    parser.add_argument(
+        "--log-messages", action="store_true", help="write every broker message to messages.log, masked"
+    )
+    parser.add_argument("--metrics-port", type=_port, help="serve Prometheus metrics on this loopback port")
 
 
 def _add_price(parser: argparse.ArgumentParser) -> None:
@@ -254,6 +292,19 @@ def _add_exchange(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--speed", type=_positive, default=1.0, help="simulated seconds a second")
     parser.add_argument("--owner-client-id", type=_count, default=1, help="who owns the time in lockstep")
     parser.add_argument("--market-data-lines", type=_count, default=100)
+    parser.add_argument("--tape-only", action="store_true", help="no simulated market of all other symbols")
+    parser.add_argument(
+        "--market-data",
+        choices=("live", "delayed", "api", "partial", "none"),
+        default="live",
+        help="what the account has subscribed to (default: live)",
+    )
+    parser.add_argument(
+        "--limits", choices=("ib", "off"), default="ib", help="what IB enforces (default: ib)"
+    )
+    parser.add_argument("--queue", action="store_true", help="resting orders wait behind the displayed size")
+    parser.add_argument("--scenario", type=Path, help="YAML file of faults to play")
+    parser.add_argument("--control-port", type=_port, help="take faults as JSON lines there (0: a free port)")
     _add_config(parser)
 
 
@@ -307,6 +358,8 @@ def run(options: argparse.Namespace) -> int:
         data_sha256=options.data_sha256,
         arm_live=options.arm_live,
         confirm_account=options.confirm_account,
+        log_messages=options.log_messages,
+        metrics_port=options.metrics_port,
     )
     with TerminalView() as view:
         summary = asyncio.run(run_session(setup, view.update))
@@ -402,6 +455,29 @@ def doctor(options: argparse.Namespace) -> int:
     return examine(lambda: _config(options))
 
 
+def ib_status(options: argparse.Namespace) -> int:
+    """Show the daemon's connection to the broker."""
+    from optionsib.launchers.operate import show_gateway
+
+    return show_gateway(_config(options), timeout=options.timeout, as_json=options.json)
+
+
+def ib_doctor(options: argparse.Namespace) -> int:
+    """Examine a TWS, IB Gateway or paper exchange."""
+    from optionsib.launchers.ib_doctor import DoctorSettings, examine_broker
+
+    return examine_broker(
+        DoctorSettings(
+            host=options.host,
+            port=options.port,
+            client_id=options.client_id,
+            symbols=tuple(options.symbol) or ("SPY",),
+            timeout=options.timeout,
+            log_messages=options.log_messages,
+        )
+    )
+
+
 def report(options: argparse.Namespace) -> int:
     """Write a report."""
     from optionsib.launchers.report import report_of
@@ -415,6 +491,15 @@ def audit_verify(options: argparse.Namespace) -> int:
     from optionsib.governance.audit import main_verify
 
     return main_verify(options.journal, options.expected_head)
+
+
+def paper_fault(options: argparse.Namespace) -> int:
+    """Arm a fault of a running paper exchange."""
+    from optionsib.launchers.paper_fault import arm_fault
+
+    result = arm_fault(options.output, options.name, options.arguments)
+    print("ok" if result is None else f"ok {result}")
+    return 0
 
 
 def paper_exchange(options: argparse.Namespace) -> int:
@@ -435,6 +520,12 @@ def paper_exchange(options: argparse.Namespace) -> int:
         market_data_lines=options.market_data_lines,
         first_minute=options.first_minute,
         minutes=options.minutes,
+        tape_only=options.tape_only,
+        market_data=options.market_data,
+        limits=options.limits,
+        queue=options.queue,
+        scenario=options.scenario,
+        control_port=options.control_port,
     )
     asyncio.run(serve(settings, _config(options)))
     return 0

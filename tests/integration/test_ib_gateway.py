@@ -1,184 +1,25 @@
-"""The gateway against the paper exchange, over a real socket, in lockstep."""
+"""Chain, steps, quotes and orders of the gateway, against the paper exchange in lockstep."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from decimal import Decimal
 
 import pytest
 
-from optionsib.brokers.api import BrokerState, OptionChain
-from optionsib.brokers.factory import BrokerAdapterFactory
-from optionsib.brokers.ib import IBGateway
-from optionsib.brokers.paper import PaperExchange
-from optionsib.common.clock import SteppedClock
-from optionsib.common.config import FeeRow, FeesConfig, GatewayConfig
-from optionsib.common.errors import BrokerError, ConfigError
+from optionsib.brokers.api import BrokerState
+from optionsib.common.errors import BrokerError
 from optionsib.common.events import BrokerNotice, CommissionReport, Execution, OrderUpdate
-from optionsib.common.ports import TapeQuote, TapeStep
-from optionsib.common.types import (
-    MINUTE_NS,
-    OPTION_GRID,
-    PENNY_GRID,
-    SECOND_NS,
-    Contract,
-    Order,
-    OrderLeg,
+from optionsib.common.types import MINUTE_NS
+from tests.integration.ib_lockstep import (
+    OPEN_NS,
+    QUOTES,
+    SmallTape,
+    World,
+    connected,
+    play,
+    single,
+    spread,
 )
-
-OPEN_NS = int(dt.datetime(2014, 6, 6, 13, 30, tzinfo=dt.UTC).timestamp()) * SECOND_NS
-FEES = FeesConfig(
-    rows=(
-        FeeRow(
-            name="commission",
-            per_contract=Decimal("0.65"),
-            minimum_per_order=Decimal("1.00"),
-            valid_from=dt.date(2014, 1, 1),
-            source="test",
-            verified=False,
-        ),
-    )
-)
-
-
-class SmallTape:
-    """A made-up chain: every step quotes what the test says, minute by minute."""
-
-    name = "TST small"
-    simulated = True
-    sha256 = "0" * 64
-    session_open_ns = OPEN_NS
-
-    def __init__(self, strikes: int, steps: Sequence[dict[int, tuple[int | None, int | None]]]) -> None:
-        self.underlying = Contract(
-            con_id=1, symbol="TST", security_type="STK", trading_class="TST", tick_grid=PENNY_GRID
-        )
-        self.contracts = []
-        for date in ("20140620", "20140718"):
-            expiry = dt.datetime.strptime(date + "20", "%Y%m%d%H").replace(tzinfo=dt.UTC)  # 16:00 New York
-            for strike in range(strikes):
-                for right in ("C", "P"):
-                    self.contracts.append(
-                        Contract(
-                            con_id=100 + len(self.contracts),
-                            symbol="TST",
-                            security_type="OPT",
-                            multiplier=100,
-                            right=right,
-                            strike=(50 + strike) * 10_000,
-                            expiry_date=date,
-                            expiry_ns=int(expiry.timestamp()) * SECOND_NS,
-                            trading_class="TST",
-                            tick_grid=OPTION_GRID,
-                        )
-                    )
-        self._steps = steps
-        self.session_close_ns = OPEN_NS + (len(steps) + 1) * MINUTE_NS
-
-    def steps(self) -> Iterator[TapeStep]:
-        for minute, quotes in enumerate(self._steps, 1):
-            yield TapeStep(
-                OPEN_NS + minute * MINUTE_NS,
-                tuple(TapeQuote(con_id, bid, 10, ask, 10) for con_id, (bid, ask) in sorted(quotes.items())),
-            )
-
-
-QUOTES: dict[int, tuple[int | None, int | None]] = {
-    1: (520_000, 520_100),
-    100: (30_500, 31_500),  # 50 call
-    101: (9_000, 9_500),  # 50 put
-    102: (24_000, 24_500),  # 51 call
-    103: (None, 13_000),  # 51 put
-}
-
-
-class World:
-    """An exchange and a daemon's gateway, with the daemon's stepped clock."""
-
-    def __init__(self, exchange: PaperExchange, gateway: IBGateway, clock: SteppedClock) -> None:
-        self.exchange = exchange
-        self.gateway = gateway
-        self.clock = clock
-        self.events: list[object] = []
-        self.chain: OptionChain
-
-    async def step(self) -> int | None:
-        time_ns = await self.gateway.step()
-        if time_ns is not None:
-            self.clock.advance(time_ns)
-        self.take()
-        return time_ns
-
-    async def settle(self) -> None:
-        await self.gateway.settle()
-        self.take()
-
-    def take(self) -> None:
-        self.events += self.gateway.take_events()
-
-    def of(self, kind: type) -> list:
-        return [event for event in self.events if type(event) is kind]
-
-    def statuses(self, order_ref: str) -> list[str]:
-        return [event.status for event in self.of(OrderUpdate) if event.order_ref == order_ref]
-
-
-@asynccontextmanager
-async def connected(
-    tape: SmallTape, *, lines: int = 100, client_id: int = 1, exchange_lines: int = 100
-) -> AsyncIterator[World]:
-    exchange = PaperExchange(tape, fees=FEES, pace="lockstep", market_data_lines=exchange_lines)
-    port = await exchange.start()
-    world = World(exchange, *gateway_at(port, lines=lines, client_id=client_id))
-    try:
-        await world.gateway.connect()
-        world.take()
-        world.chain = await world.gateway.option_chain("TST")
-        yield world
-        assert [e for e in world.of(BrokerNotice) if e.code < 0] == [], "alarms"
-    finally:
-        await world.gateway.disconnect()
-        await exchange.close()
-
-
-def gateway_at(port: int, *, lines: int = 100, client_id: int = 1) -> tuple[IBGateway, SteppedClock]:
-    clock = SteppedClock(OPEN_NS)
-    config = GatewayConfig(
-        port=port, client_id=client_id, market_data_lines=lines, request_timeout_seconds=5.0
-    )
-    return IBGateway(config, clock=clock, pace="lockstep", messages_per_second=5_000), clock
-
-
-def spread(order_ref: str, limit: int, quantity: int = 1) -> Order:
-    """Buy the 50 call, sell the 51 call."""
-    return Order(
-        order_ref=order_ref,
-        trade_id="T1",
-        legs=(OrderLeg(100, 1), OrderLeg(102, -1)),
-        quantity=quantity,
-        limit_price=limit,
-        purpose="open",
-        strategy="test",
-    )
-
-
-def single(order_ref: str, con_id: int, ratio: int, limit: int, quantity: int = 1) -> Order:
-    return Order(order_ref, "T1", (OrderLeg(con_id, ratio),), quantity, limit, "open", "test")
-
-
-def play(
-    scenario: Callable[[World], Awaitable[None]],
-    steps: Sequence[dict[int, tuple[int | None, int | None]]],
-    **options: int,
-) -> None:
-    async def main() -> None:
-        async with connected(SmallTape(4, steps), **options) as world:
-            await scenario(world)
-
-    asyncio.run(main())
 
 
 def test_chain_is_complete_sorted_and_exact() -> None:
@@ -304,6 +145,9 @@ def test_cancel_and_its_failures_leave_the_truth() -> None:
         assert world.statuses("O1")[-1] == "cancelled"
         with pytest.raises(BrokerError, match="O1 is cancelled already"):
             await gateway.modify("O1", 6_000)
+        await gateway.cancel("O1")  # crossed with the end: nothing to ask for
+        await world.settle()
+        assert world.statuses("O1")[-1] == "cancelled"
         with pytest.raises(BrokerError, match="unknown"):
             await gateway.cancel("O9")
         await gateway.cancel_all()
@@ -336,88 +180,11 @@ def test_a_rejected_order_is_rejected_with_its_reason() -> None:
         await world.step()
         await world.gateway.place(spread("O1", 7_500, quantity=5_000))  # far beyond the cash
         await world.settle()
-        (update,) = world.of(OrderUpdate)
+        update = world.of(OrderUpdate)[-1]
         assert (update.status, update.code) == ("rejected", 201)
         assert "funds" in update.message
 
     play(scenario, [QUOTES])
-
-
-def test_orders_and_fills_survive_the_gateway() -> None:
-    """A new process with the same client id adopts, changes and ends what the old one left."""
-
-    async def main() -> None:
-        async with connected(SmallTape(4, [QUOTES, QUOTES])) as world:
-            await world.step()
-            await world.gateway.place(spread("O1", 7_500))
-            await world.gateway.place(spread("O2", 5_000))
-            await world.gateway.place(single("O3", 102, -1, -26_000))
-            await world.settle()
-            await world.gateway.disconnect()
-
-            gateway, clock = gateway_at(world.exchange.port)
-            clock.advance(world.clock.now_ns())
-            state = await gateway.connect()
-            later = World(world.exchange, gateway, clock)
-            later.take()
-            assert [(u.order_ref, u.limit_price) for u in state.working_orders] == [
-                ("O2", 5_000),
-                ("O3", -26_000),
-            ]
-            assert len(state.executions) == 3
-            assert later.statuses("O1") == ["filled"]
-            assert [e.execution_id for e in later.of(Execution)] == [e.execution_id for e in state.executions]
-            assert len(later.of(CommissionReport)) == len(world.of(CommissionReport))
-            await gateway.modify("O2", 6_000)
-            await gateway.modify("O3", -25_500)
-            await later.settle()
-            assert [(u.order_ref, u.limit_price) for u in (await gateway.refresh()).working_orders] == [
-                ("O2", 6_000),
-                ("O3", -25_500),
-            ]
-            await gateway.cancel("O2")
-            await gateway.cancel("O3")
-            await later.settle()
-            assert later.statuses("O2")[-1] == later.statuses("O3")[-1] == "cancelled"
-            await gateway.disconnect()
-
-    asyncio.run(main())
-
-
-def test_reconnect_books_what_happened_meanwhile_exactly_once() -> None:
-    async def main() -> None:
-        async with connected(SmallTape(4, [QUOTES, {102: (26_000, 27_000)}, QUOTES])) as world:
-            gateway = world.gateway
-            await gateway.subscribe([world.chain.underlying, *world.chain.options])
-            await world.step()
-            await gateway.place(spread("O1", 7_500))
-            await gateway.place(single("O2", 102, -1, -26_000))
-            await world.settle()
-            assert len(world.of(Execution)) == 3
-            await gateway.disconnect()
-            with pytest.raises(BrokerError, match="no connection"):
-                await gateway.step()
-            with pytest.raises(BrokerError, match="no connection"):
-                await gateway.place(spread("O3", 5_000))
-
-            other, _ = gateway_at(world.exchange.port, client_id=1)  # plays a step, as the owner
-            await other.connect()
-            await other.step()
-            await other.disconnect()
-
-            state = await gateway.reconnect()
-            world.take()
-            assert len(state.executions) == len(world.of(Execution)) == 4
-            assert len({e.execution_id for e in world.of(Execution)}) == 4
-            assert len(world.of(CommissionReport)) == len(
-                {r.execution_id for r in world.of(CommissionReport)}
-            )
-            assert world.statuses("O2")[-1] == "filled"
-            gateway.take_quotes()
-            await world.step()
-            assert {q.con_id: (q.bid, q.ask) for q in gateway.take_quotes()}[102] == QUOTES[102]
-
-    asyncio.run(main())
 
 
 def test_a_chain_day_within_a_budget_of_100_lines() -> None:
@@ -467,77 +234,6 @@ def test_a_broker_with_fewer_lines_than_configured_shrinks_the_budget() -> None:
     play(scenario, [QUOTES], lines=100, exchange_lines=5)
 
 
-def test_another_client_cannot_change_our_orders_but_can_end_all() -> None:
-    async def main() -> None:
-        async with connected(SmallTape(4, [QUOTES])) as world:
-            await world.step()
-            await world.gateway.place(spread("O1", 5_000))
-            await world.settle()
-            rescue, _ = gateway_at(world.exchange.port, client_id=9)
-            state = await rescue.connect()
-            assert [u.order_ref for u in state.working_orders] == ["O1"]
-            with pytest.raises(BrokerError, match="belongs to client 1"):
-                await rescue.modify("O1", 6_000)
-            await rescue.cancel_all()
-            await rescue.settle()
-            assert (await rescue.refresh()).working_orders == ()
-            await rescue.disconnect()
-            await world.settle()
-            assert world.statuses("O1")[-1] == "cancelled"
-
-    asyncio.run(main())
-
-
-def test_a_client_id_in_use_says_what_to_do() -> None:
-    async def scenario(world: World) -> None:
-        second, _ = gateway_at(world.exchange.port)
-        with pytest.raises(BrokerError, match="client id 1 is in use"):
-            await second.connect()
-        assert not second.ready
-        await world.step()  # the first one is not disturbed
-
-    play(scenario, [QUOTES])
-
-
-def test_a_closed_port_is_named() -> None:
-    async def main() -> None:
-        exchange = PaperExchange(SmallTape(1, []), fees=FEES)
-        port = await exchange.start()
-        await exchange.close()
-        gateway, _ = gateway_at(port)
-        with pytest.raises(BrokerError, match=f"127.0.0.1:{port}"):
-            await gateway.connect()
-
-    asyncio.run(main())
-
-
-def test_a_foreign_account_is_refused() -> None:
-    async def main() -> None:
-        exchange = PaperExchange(SmallTape(1, []), fees=FEES, account="DU0000001")
-        port = await exchange.start()
-        gateway = IBGateway(GatewayConfig(port=port), clock=SteppedClock(OPEN_NS), account="U7")
-        with pytest.raises(BrokerError, match="'U7' is not managed"):
-            await gateway.connect()
-        await exchange.close()
-
-    asyncio.run(main())
-
-
-def test_an_exchange_that_dies_is_an_error_not_an_end() -> None:
-    async def main() -> None:
-        exchange = PaperExchange(SmallTape(4, [QUOTES, QUOTES]), fees=FEES, pace="lockstep")
-        gateway, _ = gateway_at(await exchange.start())
-        await gateway.connect()
-        await gateway.step()
-        await exchange.close()
-        with pytest.raises(BrokerError, match=r"lost|no connection"):
-            await gateway.step()
-        assert [e.code for e in gateway.take_events() if isinstance(e, BrokerNotice) and e.code < 0] == [-3]
-        assert not gateway.ready
-
-    asyncio.run(main())
-
-
 def test_two_runs_give_equal_events() -> None:
     async def run() -> tuple[list[object], BrokerState]:
         async with connected(SmallTape(4, [QUOTES, {102: (26_000, 27_000)}])) as world:
@@ -550,39 +246,3 @@ def test_two_runs_give_equal_events() -> None:
             return [*world.events, *world.gateway.take_quotes()], await world.gateway.refresh()
 
     assert asyncio.run(run()) == asyncio.run(run())
-
-
-def test_real_pace_follows_the_exchange_and_ends_at_the_close() -> None:
-    async def main() -> None:
-        tape = SmallTape(4, [QUOTES] * 6)
-        exchange = PaperExchange(tape, fees=FEES, pace="real", speed=600.0)
-        clock = SteppedClock(OPEN_NS)
-        gateway = IBGateway(
-            GatewayConfig(port=await exchange.start()),
-            clock=clock,
-            step_seconds=0.1,
-            broker_time=True,
-            messages_per_second=5_000,
-        )
-        await gateway.connect()
-        chain = await gateway.option_chain("TST")
-        await gateway.subscribe(chain.options)
-        times = []
-        while (time_ns := await gateway.step()) is not None:
-            clock.advance(time_ns)
-            times.append(time_ns)
-        assert times == sorted(set(times))
-        assert times[-1] >= tape.session_close_ns
-        assert len(times) > 3
-        assert {q.con_id for q in gateway.take_quotes()} == set(QUOTES) - {1}
-        await gateway.disconnect()
-        await exchange.close()
-
-    asyncio.run(main())
-
-
-def test_factory_makes_the_gateway_and_refuses_others() -> None:
-    factory = BrokerAdapterFactory(clock=SteppedClock(OPEN_NS), pace="lockstep")
-    assert isinstance(factory.create(GatewayConfig()), IBGateway)
-    with pytest.raises(ConfigError, match="'tradier'"):
-        factory.create(GatewayConfig(), "tradier")

@@ -8,45 +8,7 @@ from typing import Any
 import ib_async
 import pytest
 
-
-def contract(con_id: int) -> ib_async.Contract:
-    return ib_async.Contract(secType="STK" if con_id == 1 else "OPT", conId=con_id, exchange="SMART")
-
-
-def spread(*legs: tuple[int, int]) -> ib_async.Contract:
-    """A combination of (contract id, signed ratio)."""
-    return ib_async.Contract(
-        secType="BAG",
-        symbol="TWX",
-        currency="USD",
-        exchange="SMART",
-        comboLegs=[
-            ib_async.ComboLeg(con_id, abs(ratio), "BUY" if ratio > 0 else "SELL", "SMART")
-            for con_id, ratio in legs
-        ],
-    )
-
-
-def limit(action: str, quantity: float, price: float, **more: Any) -> ib_async.LimitOrder:
-    return ib_async.LimitOrder(action, quantity, price, **more)
-
-
-async def settle(client: ib_async.IB) -> None:
-    """Wait for the answers to everything sent so far; no time passes."""
-    await client.reqAllOpenOrdersAsync()
-
-
-def fills(trade: ib_async.Trade) -> list[tuple[str, str, float, float, float]]:
-    return [
-        (
-            fill.contract.secType,
-            fill.execution.side,
-            fill.execution.shares,
-            fill.execution.price,
-            round(fill.commissionReport.commission, 6),
-        )
-        for fill in trade.fills
-    ]
+from tests.integration.paper_orders import contract, fills, limit, settle, spread
 
 
 def test_a_resting_order_fills_at_its_limit_when_the_market_reaches_it(laboratory: Any) -> None:
@@ -133,7 +95,7 @@ def test_a_refused_modify_leaves_the_order_as_it_was(laboratory: Any) -> None:
                 setattr(wanted, name, value)
             client.client.placeOrder(trade.order.orderId, contract(11), wanted)
         await settle(client)
-        assert laboratory.codes() == [110, 105, 105, 201]
+        assert laboratory.codes() == [110, 105, 105, 329]
         (open_order,) = await client.reqAllOpenOrdersAsync()
         assert (open_order.order.lmtPrice, open_order.order.action) == (1.5, "BUY")
 
@@ -171,21 +133,30 @@ def test_refusals_name_their_reason_and_leave_no_order(laboratory: Any) -> None:
             (contract(11), limit("BUY", 1, 3.01), 110),  # from 3.00: five cents
             (contract(11), limit("BUY", 1, 1.50001), 110),
             (spread((11, 1), (13, -1)), limit("BUY", 1, 1.505), 110),
-            (contract(11), ib_async.MarketOrder("BUY", 1), 201),
-            (contract(11), ib_async.StopOrder("BUY", 1, 2.0), 201),
-            (contract(11), limit("BUY", 0, 1.5), 201),
-            (contract(11), limit("BUY", 1.5, 1.5), 201),
+            (contract(11), ib_async.Order(action="BUY", totalQuantity=1, orderType="REL"), 387),
+            (contract(11), ib_async.Order(action="BUY", totalQuantity=1, orderType="STP"), 403),
+            (contract(11), ib_async.StopOrder("BUY", 1, 2.005), 110),
+            (contract(11), ib_async.Order(action="SELL", totalQuantity=1, orderType="TRAIL"), 201),
+            (contract(11), limit("BUY", 0, 1.5), 434),
+            (contract(11), limit("BUY", 1.5, 1.5), 10243),
             (contract(11), limit("BUY", 1, -1.5), 201),
             (contract(11), limit("SSHORT", 1, 1.5), 201),
-            (contract(11), limit("BUY", 1, 1.5, tif="IOC"), 201),
-            (contract(11), limit("BUY", 1, 1.5, ocaGroup="a"), 201),
-            (contract(11), limit("BUY", 1, 1.5, transmit=False), 201),
-            (contract(11), limit("BUY", 1, 1.5, conditions=[ib_async.TimeCondition()]), 201),
-            (contract(11), limit("BUY", 1, 1.5, algoStrategy="Adaptive"), 201),
+            (contract(11), limit("BUY", 1, 1.5, tif="NOW"), 321),
+            (contract(11), limit("BUY", 1, 1.5, tif="OPG"), 201),  # the opening is over
+            (contract(11), limit("BUY", 1, 1.5, tif="GTD"), 201),
+            (contract(11), limit("BUY", 1, 1.5, tif="GTD", goodTillDate="20140605 16:00:00"), 201),
+            (contract(11), limit("BUY", 1, 1.5, tif="GTD", goodTillDate="tomorrow"), 343),
+            (contract(11), limit("BUY", 1, 1.5, goodAfterTime="20140631 16:00:00"), 337),
+            (contract(11), ib_async.StopOrder("SELL", 1, 1.5, tif="OPG"), 111),
+            (contract(11), limit("BUY", 1, 1.5, ocaGroup="a", ocaType=4), 321),
+            (contract(11), limit("BUY", 1, 1.5, parentId=4711), 135),
+            (contract(11), limit("BUY", 1, 1.5, algoStrategy="Nonsense"), 439),
+            (contract(11), limit("BUY", 1, 1.5, conditions=[ib_async.PriceCondition(conId=99)]), 147),
             (contract(11), limit("BUY", 1, 1.5, account="DU1"), 321),
             (contract(11), limit("BUY", 1, 1.5, orderRef="x" * 129), 321),
             (contract(11), limit("BUY", 1_000, 2.00), 201),  # more than the account holds
-            (contract(1), limit("BUY", 1, 69.0), 201),
+            (contract(1), limit("BUY", 10_000, 69.0), 201),
+            (contract(11), limit("BUY", 1, 1.5, whatIf=True, transmit=False), 413),
             (contract(99), limit("BUY", 1, 1.5), 200),
             (ib_async.Option("TWX", "20140620", 68), limit("BUY", 1, 1.5), 200),
             (spread((11, 1)), limit("BUY", 1, 1.5), 201),

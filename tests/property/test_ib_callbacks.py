@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ib_async import Contract as IBContract
-from ib_async import Execution as IBExecution
-from ib_async import Order as IBOrder
-from ib_async.order import OrderState
 
-from optionsib.brokers.ib.conversions import Ticket
 from optionsib.brokers.ib.inbox import Inbox
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import Execution as IBExecution
+from optionsib.brokers.ib.library import Order as IBOrder
+from optionsib.brokers.ib.library import OrderState
+from optionsib.brokers.ib.order_kinds import Ticket
 from optionsib.brokers.ib.orders import OrderTracker
 from optionsib.common.clock import SteppedClock
 from optionsib.common.events import BrokerEvent, BrokerNotice, CommissionReport, Execution, OrderUpdate
@@ -61,7 +61,11 @@ def execution(execution_id: str, contract: IBContract, shares: float, side: str 
 
 
 def commission(execution_id: str, amount: float | None) -> Message:
-    return lambda to: to.on_commission(execution_id, amount, "USD")
+    def tell(to: Callbacks) -> None:
+        tracker = to.orders if isinstance(to, Inbox) else to
+        tracker.executions.on_commission(execution_id, amount, "USD")
+
+    return tell
 
 
 def own_order(contract: IBContract, quantity: int) -> tuple[OrderTracker, list[BrokerEvent]]:
@@ -206,7 +210,7 @@ def test_the_newest_correction_stands(order: list[int]) -> None:
     tracker, _ = own_order(OPTION, 5)
     for number in order:
         messages[number](tracker)
-    assert [(e.execution_id, e.quantity) for e in tracker.executions()] == [("1.03", 3)]
+    assert [(e.execution_id, e.quantity) for e in tracker.executions.all()] == [("1.03", 3)]
     assert end_of(tracker)[:3] == ("working", 12_500, 3)
 
 
@@ -228,3 +232,103 @@ def test_an_order_that_has_ended_stays_ended(end: str, late: list[str]) -> None:
         open_order(OPTION, 1, text)(tracker)
     assert end_of(tracker)[0] == before
     assert [e.status for e in events if isinstance(e, OrderUpdate)] == [before]
+
+
+def completed(text: str) -> Message:
+    order = IBOrder(permId=PERM_ID, orderRef="O1", account="DU1")
+
+    def tell(to: Callbacks) -> None:
+        to.on_completed_order(order, OrderState(status=text, completedStatus=text))
+
+    return tell
+
+
+def ask_again(tracker: OrderTracker, answers: Sequence[Message], listed: set[tuple[str, int]]) -> None:
+    """What a query adds: open orders, completed orders, executions with commissions, and their ends."""
+    ended, messages = tracker.ended(), tracker.messages
+    for answer in answers:
+        answer(tracker)
+    tracker.concluded(listed, ended, messages)
+
+
+def subsets(numbers: Sequence[int]) -> list[tuple[int, ...]]:
+    return [chosen for size in range(len(numbers) + 1) for chosen in itertools.combinations(numbers, size)]
+
+
+def test_whatever_is_lost_or_doubled_in_any_order_a_query_ends_in_one_state() -> None:
+    ends, booked = set(), set()
+    for order in itertools.permutations(range(4)):
+        for lost in subsets(range(4)):
+            for doubled in subsets([number for number in order if number not in lost]):
+                tracker, events = own_order(OPTION, 1)
+                heard = [number for number in order if number not in lost]
+                for number in [*heard, *doubled]:
+                    SINGLE[number](tracker)
+                ask_again(tracker, [completed("Filled"), SINGLE[2], SINGLE[3]], set())
+                state = tracker.get("O1")
+                assert state is not None
+                ends.add((state.status, state.executed, tuple(state.perm_ids), frozenset(state.waits_for)))
+                booked.add(frozenset(fills(events).items()))
+                assert_commissions_follow_their_executions(events)
+                assert [e for e in events if isinstance(e, BrokerNotice)] == [], (order, lost, doubled)
+                assert tracker.executions.without_commission() == []
+    assert ends == {("filled", 1, (PERM_ID,), frozenset())}
+    (only,) = booked
+    assert sorted(count for _, count in only) == [1, 1]
+
+
+WORKING = (open_order(OPTION, 2), status("PreSubmitted"), status("Submitted"))
+
+
+def test_whatever_is_lost_of_a_working_order_a_query_finds_it_working() -> None:
+    for order in itertools.permutations(range(3)):
+        for lost in subsets(range(3)):
+            tracker, _ = own_order(OPTION, 2)
+            for number in order:
+                if number not in lost:
+                    WORKING[number](tracker)
+            ask_again(tracker, [WORKING[0]], {("O1", PERM_ID)})
+            assert end_of(tracker) == ("working", 12_500, 0, [PERM_ID], ORDER_ID, set()), (order, lost)
+
+
+def test_an_answer_to_an_older_question_says_nothing_about_what_left_since() -> None:
+    tracker, _ = own_order(OPTION, 1)
+    ended, messages = tracker.ended(), tracker.messages - 1  # asked before the order left
+    tracker.concluded(set(), ended, messages)
+    order = tracker.get("O1")
+    assert order is not None
+    assert (order.waits_for, tracker.unconfirmed()) == ({"place"}, ())
+
+
+@given(order=st.permutations(range(4)))
+def test_an_order_with_two_lives_ends_when_both_have_ended(order: list[int]) -> None:
+    twin = 78
+
+    def of(perm_id: int, text: str) -> Message:
+        raw = IBOrder(
+            orderId=ORDER_ID,
+            clientId=CLIENT,
+            permId=perm_id,
+            action="BUY",
+            totalQuantity=1,
+            lmtPrice=1.25,
+            orderRef="O1",
+            account="DU1",
+        )
+        if text == "Submitted":
+            return lambda to: to.on_open_order(OPTION, raw, OrderState(status=text))
+        return lambda to: to.on_order_status(ORDER_ID, CLIENT, perm_id, text)
+
+    tracker, events = own_order(OPTION, 1)
+    of(PERM_ID, "Submitted")(tracker)
+    of(twin, "Submitted")(tracker)
+    assert tracker.has_doubles_to_end()
+    ends = [of(PERM_ID, "PendingCancel"), of(twin, "PendingCancel")]
+    ends += [of(PERM_ID, "Cancelled"), of(twin, "Cancelled")]
+    cancelled = set()
+    for number in order:
+        ends[number](tracker)
+        cancelled |= {number} & {2, 3}
+        assert (end_of(tracker)[0] == "cancelled") == (cancelled == {2, 3})
+    assert not tracker.doubles()
+    assert [e.code for e in events if isinstance(e, BrokerNotice)] == [-2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -124,3 +125,15 @@ def test_a_snapshot_keeps_what_it_saw() -> None:
     watched.apply([quote(1001, 700, 800, START + MINUTE_NS)])
     assert before.bid[0] == 0.05
     assert before.feed_age[0] == 0.0
+
+
+def test_a_stale_quote_is_infinitely_old_until_the_feed_confirms_it() -> None:
+    watched = state()
+    watched.observe(START, [quote(1, 705_000, 705_200, START), quote(1001, 100, 200, START)])
+    stale = [msgspec.structs.replace(quote(c, 100, 200, START), as_of_ns=0) for c in (1, 1001)]
+    watched.observe(START + MINUTE_NS, [*stale, quote(1002, 100, 200, START + MINUTE_NS)])
+    chain = watched.snapshot(START + MINUTE_NS)
+    assert chain.feed_age.tolist() == [math.inf, 0.0, math.inf]
+    assert math.isinf(chain.underlying_feed_age)
+    watched.observe(START + 2 * MINUTE_NS, [quote(1001, 100, 200, START + 2 * MINUTE_NS)])
+    assert watched.snapshot(START + 2 * MINUTE_NS).feed_age.tolist() == [0.0, 0.0, math.inf]

@@ -5,31 +5,24 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from ib_async import Contract as IBContract
-from ib_async import OptionComputation, PriceIncrement
-from ib_async.contract import ContractDetails
 
 from optionsib.brokers.ib.conversions import (
-    check_limit,
     computation_from_wire,
     expiry_instant,
     money_from_text,
-    order_to_wire,
     price_from_wire,
     quote_price,
     tick_grid,
-    ticket_for,
     trading_sessions,
     whole_quantity,
     zone,
 )
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import ContractDetails, OptionComputation, PriceIncrement
 from optionsib.common.errors import BrokerError
-from optionsib.common.types import OPTION_GRID, SECOND_NS, Contract, Order, OrderLeg
+from optionsib.common.types import OPTION_GRID, SECOND_NS
 
 UNSET = 1.7976931348623157e308
-CALL = Contract(con_id=7, symbol="TST", security_type="OPT", multiplier=100, right="C", tick_grid=OPTION_GRID)
-PUT = Contract(con_id=8, symbol="TST", security_type="OPT", multiplier=100, right="P", tick_grid=OPTION_GRID)
-CONTRACTS = {7: CALL, 8: PUT}
 
 
 def ns(*when: int) -> int:
@@ -129,48 +122,3 @@ def test_market_rules() -> None:
     for rows in ([], [PriceIncrement(1.0, 0.01)], [PriceIncrement(0.0, 0.0)]):
         with pytest.raises(BrokerError, match="unusable"):
             tick_grid(rows)
-
-
-def order(legs: tuple[OrderLeg, ...], limit: int) -> Order:
-    return Order("O1", "T1", legs, 3, limit, "open", "test")
-
-
-def test_a_sale_of_one_leg_is_a_sell_at_a_positive_price() -> None:
-    ticket = ticket_for(order((OrderLeg(7, -1),), -12_500), CONTRACTS, "DU1")
-    wire = order_to_wire(ticket, -12_500)
-    assert (wire.action, wire.totalQuantity, wire.lmtPrice, wire.account) == ("SELL", 3, 1.25, "DU1")
-    assert (wire.orderRef, wire.tif, wire.transmit, wire.orderType) == ("O1", "DAY", True, "LMT")
-    assert ticket.contract.conId == 7
-
-
-def test_several_legs_are_a_bag_that_is_bought_at_a_signed_price() -> None:
-    ticket = ticket_for(order((OrderLeg(7, 1), OrderLeg(8, -2)), -12_500), CONTRACTS, "DU1")
-    wire = order_to_wire(ticket, -12_500)
-    assert (wire.action, wire.lmtPrice) == ("BUY", -1.25)
-    assert ticket.contract.secType == "BAG"
-    assert [(leg.conId, leg.ratio, leg.action, leg.exchange) for leg in ticket.contract.comboLegs] == [
-        (7, 1, "BUY", "SMART"),
-        (8, 2, "SELL", "SMART"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("legs", "limit", "reason"),
-    [
-        ((OrderLeg(7, 1),), 30_100, "multiple of 500"),
-        ((OrderLeg(7, 1),), 0, "positive"),
-        ((OrderLeg(7, 1),), -100, "positive"),
-        ((OrderLeg(7, -1),), 100, "negative limit"),
-        ((OrderLeg(7, 1), OrderLeg(8, -1)), 10_050, "multiple of 100"),
-    ],
-)
-def test_limits_that_tws_would_refuse(legs: tuple[OrderLeg, ...], limit: int, reason: str) -> None:
-    ticket = ticket_for(order(legs, limit), CONTRACTS, "DU1")
-    with pytest.raises(BrokerError, match=reason):
-        check_limit("O1", ticket, limit, CONTRACTS)
-
-
-@pytest.mark.parametrize("legs", [(), (OrderLeg(7, 2),), (OrderLeg(9, 1),), (OrderLeg(7, 0),)])
-def test_legs_that_are_no_order(legs: tuple[OrderLeg, ...]) -> None:
-    with pytest.raises(BrokerError, match="O1"):
-        ticket_for(order(legs, 100), CONTRACTS, "DU1")

@@ -22,13 +22,39 @@ def test_the_first_wishes_get_the_lines() -> None:
     assert lines.due() == []
 
 
-def test_a_line_ends_with_its_last_reference_and_goes_to_who_waits() -> None:
+def test_a_line_that_nobody_needs_streams_on_until_another_contract_needs_it() -> None:
     lines = opened(2, [30, 10, 20])
     lines.want([30])
-    assert lines.release([30]) == []
-    assert lines.release([30]) == [1030]
+    lines.release([30])
+    assert lines.evict() == []
+    lines.release([30])
+    assert lines.evict() == [(30, 1030)]
     assert lines.due() == [20]
     assert lines.contract_of(1030) is None
+
+
+def test_the_least_recently_used_idle_line_goes_first() -> None:
+    lines = opened(3, [1, 2, 3])
+    lines.release([2])
+    lines.release([1])
+    lines.release([3])
+    lines.want([2])  # taken up again: no request
+    assert (lines.evict(), lines.due(), lines.watched) == ([], [], (2,))
+    lines.want([4])
+    assert lines.evict() == [(1, 1001)]
+    lines.opened(4, 1004)
+    lines.want([5, 6])
+    assert lines.evict() == [(3, 1003)]  # the other two are needed
+    assert lines.due() == [5]
+    assert lines.used == 2
+
+
+def test_a_silent_line_is_opened_again_under_another_id() -> None:
+    lines = opened(2, [30, 10])
+    assert lines.reopen([30, 99]) == [1030]
+    assert lines.due() == [30]
+    lines.opened(30, 2030)
+    assert (lines.contract_of(1030), lines.contract_of(2030)) == (None, 30)
 
 
 def test_releasing_a_stranger_changes_nothing() -> None:

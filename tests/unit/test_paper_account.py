@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.contracts import ContractDirectory
+from optionsib.brokers.paper.margin import Margin
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.common.config import FeeRow, FeesConfig
 from optionsib.common.fees import FeeTable, share_out
@@ -87,15 +88,41 @@ def test_booking_opens_adds_closes_and_turns_around() -> None:
     assert book.cash - 1_000 * MONEY_SCALE == book.realized_total() - 1_300_000  # opening commission
 
 
-def test_margin_is_the_worst_value_at_expiry() -> None:
+def test_margin_of_positions_and_changes() -> None:
     book, board = account()
     board.apply(TapeStep(OPEN_NS, (TapeQuote(1, 650_000, 1, 650_000, 1),)))
-    assert book.margin() == 0
-    assert book.margin([(11, 1)]) == 0
-    assert book.margin([(11, 1), (13, -1)]) == 0
-    assert book.margin([(11, -2), (13, 2)]) == 2 * 1_000 * MONEY_SCALE
-    assert book.margin([(12, -1)]) == 6_000 * MONEY_SCALE
-    assert book.margin([(13, -1)]) == (140 - 70) * 100 * MONEY_SCALE
+    assert book.margin() == Margin(0, 0)
+    assert book.margin([(11, 1), (13, -1)]) == Margin(0, 0)
+    assert book.margin([(11, -2), (13, 2)]).initial == 2 * 1_000 * MONEY_SCALE
+    book.book(1, +1, 100, 650_000, 0)
+    assert book.margin() == Margin(3_250 * MONEY_SCALE, 1_625 * MONEY_SCALE)
+    assert book.margin([(13, -1)]) == book.margin()  # covered
+    assert book.equity_with_loan() == 0
+
+
+def test_rebooking_is_as_if_it_had_been_so_from_the_start() -> None:
+    wrong, _ = account(1_000 * MONEY_SCALE)
+    right, _ = account(1_000 * MONEY_SCALE)
+    fills = [
+        (11, 1, 2, 10_000, 650_000),
+        (11, -1, 1, 12_000, 650_000),
+        (13, 1, 1, 5_000, 0),
+        (11, -1, 3, 9_000, 0),
+    ]
+    for number, (con_id, side, quantity, price, fee) in enumerate(fills):
+        wrong.book(con_id, side, quantity, price, fee)
+        assert wrong.last_booking == number
+        right.book(con_id, side, 5 if number == 0 else quantity, 11_000 if number == 0 else price, 7)
+    realized = wrong.rebook(0, quantity=5, price=11_000)
+    assert realized is None
+    for number in range(4):
+        realized = wrong.rebook(number, fee=7)
+    assert realized == 3 * (90 - 110) * MONEY_SCALE - 7
+    assert (wrong.cash, wrong.commissions, wrong.positions()) == (
+        right.cash,
+        right.commissions,
+        right.positions(),
+    )
 
 
 def test_marks_and_profit() -> None:

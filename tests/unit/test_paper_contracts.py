@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from optionsib.brokers.paper.contracts import ContractDirectory, ContractQuery
+from optionsib.brokers.paper.contract_messages import contract_details
+from optionsib.brokers.paper.contracts import ContractDirectory
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.common.errors import DataError
-from optionsib.common.ports import TapeQuote, TapeStep
+from optionsib.common.ports import ContractQuery, TapeQuote, TapeStep
 from optionsib.common.types import OPTION_GRID, SECOND_NS, Contract
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -60,7 +61,7 @@ def option(con_id: int, expiry_ns: int, expiry_date: str) -> Contract:
 )
 def test_the_expiry_instant_can_be_recovered(expiry_ns: int, listed: str, expected: str) -> None:
     directory = ContractDirectory(Listing(option(11, expiry_ns, listed)))
-    details = directory.details(5, directory.options[0], 178)
+    details = contract_details(directory, 5, directory.options[0], 178)
     assert details[4] == expected
     date, clock, zone = expected.split()
     local = dt.datetime.strptime(f"{date} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=ZoneInfo(zone))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
 
 import msgspec
 
+from optionsib.brokers.ib.health import GatewayHealth
 from optionsib.common.events import BrokerEvent, Execution, OrderUpdate, Quote
 from optionsib.common.types import Contract, Order
+
+# Sees every message of the connection, as its fields, before it is acted on.
+MessageTap = Callable[[Literal["in", "out"], Sequence[str]], None]
 
 
 class OptionChain(msgspec.Struct, frozen=True):
@@ -29,6 +33,29 @@ class BrokerState(msgspec.Struct, frozen=True):
     working_orders: tuple[OrderUpdate, ...]
     executions: tuple[Execution, ...]
     cash: int  # money units
+
+
+class MarginPreview(msgspec.Struct, frozen=True):
+    """What an order would do to the account: money units, None where the broker did not say.
+
+    Initial and maintenance margin and equity with loan value each before the order, its change, and
+    after; commission with its least and most where the broker gives a range.
+    """
+
+    initial_before: int | None
+    initial_change: int | None
+    initial_after: int | None
+    maintenance_before: int | None
+    maintenance_change: int | None
+    maintenance_after: int | None
+    equity_with_loan_before: int | None
+    equity_with_loan_change: int | None
+    equity_with_loan_after: int | None
+    commission: int | None
+    least_commission: int | None
+    most_commission: int | None
+    currency: str = ""
+    warning: str = ""
 
 
 class BrokerAPI(Protocol):
@@ -56,6 +83,14 @@ class BrokerAPI(Protocol):
 
     async def disconnect(self) -> None: ...
 
+    def order_block(self) -> str:
+        """Return why no new order and no modify may leave now, empty where they may; cancels always may."""
+        ...
+
+    def health(self) -> GatewayHealth:
+        """Return the state of the connection as an operator wants to know it."""
+        ...
+
     async def option_chain(self, symbol: str) -> OptionChain: ...
 
     async def subscribe(self, contracts: Sequence[Contract]) -> None:
@@ -82,11 +117,40 @@ class BrokerAPI(Protocol):
         """Send a new order (the caller has journaled it)."""
         ...
 
-    async def modify(self, order_ref: str, limit_price: int) -> None: ...
+    async def place_bracket(self, parent: Order, children: Sequence[Order]) -> None:
+        """Send a parent and the orders that its fill puts to work; none works before all have arrived."""
+        ...
 
-    async def cancel(self, order_ref: str) -> None: ...
+    async def preview(self, order: Order) -> MarginPreview:
+        """Ask what an order would do to margin and cost; it is not sent to work."""
+        ...
+
+    async def modify(
+        self,
+        order_ref: str,
+        limit_price: int | None = None,
+        *,
+        quantity: int | None = None,
+        stop_price: int | None = None,
+    ) -> None:
+        """Send other terms for a working order (1/10000, our sign); what is None stays."""
+        ...
+
+    async def cancel(self, order_ref: str) -> None:
+        """Ask for the end of an order; one that has ended meanwhile needs no request."""
+        ...
 
     async def cancel_all(self) -> None: ...
+
+    async def exercise(
+        self,
+        contract: Contract,
+        quantity: int,
+        action: Literal["exercise", "lapse"],
+        override: bool = False,
+    ) -> Literal["confirmed", "pending"]:
+        """Exercise or lapse options; ``confirmed`` once the position shows it."""
+        ...
 
     async def settle(self) -> None:
         """Wait until every message caused by what was sent so far has been received."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from optionsib.brokers.api import BrokerAPI
+from optionsib.brokers.api import BrokerAPI, MessageTap
 from optionsib.common.config import GatewayConfig
 from optionsib.common.errors import ConfigError, MissingExtraError
 from optionsib.common.ports import Clock
@@ -27,6 +27,8 @@ class BrokerAdapterFactory:
         At real pace, take the time of a step from the broker instead of from ``clock``.
     messages_per_second : int, optional
         Overrides the configured rate, which is limited to what TWS accepts. For a loopback exchange.
+    message_tap : callable, optional
+        Sees every message in and out before it is acted on.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class BrokerAdapterFactory:
         account: str = "",
         broker_time: bool = False,
         messages_per_second: int | None = None,
+        message_tap: MessageTap | None = None,
     ) -> None:
         self._clock = clock
         self._pace: Literal["lockstep", "real"] = pace
@@ -45,6 +48,7 @@ class BrokerAdapterFactory:
         self._account = account
         self._broker_time = broker_time
         self._messages_per_second = messages_per_second
+        self._message_tap = message_tap
 
     def create(self, config: GatewayConfig, kind: str = "ib") -> BrokerAPI:
         """Return an adapter that is not connected yet.
@@ -72,4 +76,5 @@ class BrokerAdapterFactory:
             account=self._account,
             broker_time=self._broker_time,
             messages_per_second=self._messages_per_second,
+            message_tap=self._message_tap,
         )

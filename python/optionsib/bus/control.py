@@ -28,7 +28,16 @@ from optionsib.common.logging import get_logger
 from optionsib.common.types import Json
 
 Command = Literal[
-    "status", "halt", "resume", "cancel-all", "flatten", "stop", "limits", "propose-limits", "approve-limits"
+    "status",
+    "halt",
+    "resume",
+    "cancel-all",
+    "flatten",
+    "stop",
+    "limits",
+    "propose-limits",
+    "approve-limits",
+    "ib-status",
 ]
 Handler = Callable[..., Json | Awaitable[Json]]
 
@@ -185,7 +194,7 @@ class ControlClient:
         ----------
         command
             ``status``, ``halt``, ``resume``, ``cancel-all``, ``flatten``, ``stop``, ``limits``,
-            ``propose-limits`` or ``approve-limits``.
+            ``propose-limits``, ``approve-limits`` or ``ib-status``.
         timeout
             Real seconds to wait for the answer.
         **arguments

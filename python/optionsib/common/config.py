@@ -45,6 +45,23 @@ class SessionConfig(Section):
     account: str = ""
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+class QuietWindow(Section):
+    """A planned outage of the broker, every week on the clocks of New York; no order leaves meanwhile."""
+
+    name: str = Field(min_length=1)
+    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="HH:MM, New York")
+    minutes: int = Field(ge=1, le=24 * 60)
+    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1)
+
+    @property
+    def start_time(self) -> dt.time:
+        """``start`` as a time of day."""
+        return dt.time.fromisoformat(self.start)
+
+
 class GatewayConfig(Section):
     """The connection to TWS, IB Gateway or the paper exchange."""
 
@@ -57,6 +74,19 @@ class GatewayConfig(Section):
     request_timeout_seconds: float = Field(default=30.0, gt=0)
     messages_per_second: int = Field(default=45, ge=1, le=50)
     market_data_lines: int = Field(default=100, ge=1)
+    heartbeat_seconds: float = Field(
+        default=5.0, gt=0, description="how often the broker is asked for its time; no answer = no connection"
+    )
+    stale_seconds: float = Field(
+        default=10.0, gt=0, description="after this long without a tick a symbol's quotes are stale"
+    )
+    client_id_patience_seconds: float = Field(
+        default=300.0, ge=0, description="how long an old session may hold the client id (326)"
+    )
+    quiet_windows: tuple[QuietWindow, ...] = (
+        QuietWindow(name="daily restart", start="23:45", minutes=15),
+        QuietWindow(name="weekly login", start="01:00", minutes=60, days=("sun",)),
+    )
 
 
 class FeeRow(Section):

@@ -22,10 +22,15 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
 # --- market data ---------------------------------------------------------------------------------
 
 
+QuoteSource = Literal["live", "frozen", "delayed", "delayed frozen", "snapshot"]
+
+
 class Quote(Event, frozen=True):
     """Best bid and ask of one contract. ``None`` = that side was never seen or is empty.
 
-    ``as_of_ns``: when the feed last confirmed the quote. ``changed_ns``: when a price last changed.
+    ``as_of_ns``: when the feed last confirmed the quote; 0 = nobody confirms it now (never quoted, or
+    stale: feed broken, frozen or delayed), so it must not be traded on. ``changed_ns``: when a price last
+    changed.
     """
 
     con_id: int
@@ -35,6 +40,7 @@ class Quote(Event, frozen=True):
     ask_size: int = 0
     as_of_ns: int = 0
     changed_ns: int = 0
+    source: QuoteSource = "live"
 
 
 # --- the three votes and the gate ----------------------------------------------------------------

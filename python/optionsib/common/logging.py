@@ -168,13 +168,14 @@ def _masked(key: str, value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_masked("", item) for item in value]
     if isinstance(value, str):
-        return _masked_text(value)
+        return mask_text(value)
     if value is None or isinstance(value, bool | int | float):
         return value
-    return _masked_text(str(value))  # a renderer would print it by its text as well
+    return mask_text(str(value))  # a renderer would print it by its text as well
 
 
-def _masked_text(text: str) -> str:
+def mask_text(text: str) -> str:
+    """Mask registered secrets and ``name=value`` pairs that look like secrets."""
     for secret in _known_secrets:
         text = text.replace(secret, MASK)
     return _SECRET_TEXT.sub(lambda match: match["name"] + MASK, text)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
 from optionsib.common.events import VaultState, VaultTransaction
-from optionsib.common.types import Contract
+from optionsib.common.types import Contract, TickGrid
 
 
 class Clock(Protocol):
@@ -75,6 +75,183 @@ class QuoteTape(Protocol):
     def steps(self) -> Iterator[TapeStep]:
         """Yield the day in time order; the underlying is quoted under its own ``con_id``."""
         ...
+
+
+class ContractQuery(msgspec.Struct, frozen=True):
+    """A contract as a client describes it; empty or 0 = any. ``strike`` in currency."""
+
+    con_id: int = 0
+    symbol: str = ""
+    security_type: str = ""
+    expiry: str = ""
+    strike: float = 0.0
+    right: str = ""
+    multiplier: str = ""
+    exchange: str = ""
+    currency: str = ""
+    local_symbol: str = ""
+    trading_class: str = ""
+    primary_exchange: str = ""
+
+
+class TradingDay(msgspec.Struct, frozen=True):
+    """When one instrument trades on the session of ``date`` (``YYYYMMDD``); UTC ns, half-open.
+
+    ``regular`` lies within ``whole``; (0, 0) where the instrument is closed all day.
+    """
+
+    date: str
+    whole: tuple[int, int]
+    regular: tuple[int, int]
+
+
+class ContractListing(msgspec.Struct, frozen=True):
+    """A contract and what a directory tells about it. ``underlying`` is None for what has none."""
+
+    contract: Contract
+    underlying: Contract | None
+    long_name: str
+    market_name: str
+    primary_exchange: str
+    exchanges: tuple[str, ...]
+    time_zone: str  # of its hours and expiry, an IANA name
+    industry: str = ""
+    category: str = ""
+    subcategory: str = ""
+    stock_type: str = ""
+    american: bool = False
+    dividend_yield: float = 0.0  # continuous, of the underlying; the rate itself for options on futures
+
+
+class ChainParameters(msgspec.Struct, frozen=True):
+    """All expiries (``YYYYMMDD``) and all strikes (1/10000) of one trading class on one exchange."""
+
+    exchange: str
+    underlying_id: int
+    trading_class: str
+    multiplier: int
+    expiries: tuple[str, ...]
+    strikes: tuple[int, ...]
+
+
+class DayFacts(msgspec.Struct, frozen=True):
+    """What a day has shown of one instrument so far. Prices 1/10000, None where nothing traded."""
+
+    last: int | None
+    last_size: int
+    last_at_ns: int
+    open: int | None
+    high: int | None
+    low: int | None
+    previous_close: int | None
+    volume: int
+    open_interest: int
+    average_volume: int
+    implied_volatility: float  # at the money, 30 days
+    historical_volatility: float  # annualised, of the last 30 sessions
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """Prices (1/10000) from ``start_ns`` (UTC) on; ``average`` is that of its samples. -1 = not known."""
+
+    start_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int = -1
+    average: int = -1
+    count: int = -1
+
+
+class Trade(msgspec.Struct, frozen=True):
+    """A trade on the tape. Price 1/10000."""
+
+    at_ns: int
+    price: int
+    size: int
+    exchange: str = ""
+
+
+PriceKind = Literal["TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK"]
+
+
+class SimulatedMarket(Protocol):
+    """Any symbol, simulated: what the paper exchange lists and quotes besides its tape.
+
+    Everything is a pure function of the market's seed and date and of the arguments; nothing costs
+    time unless it is asked for. ``con_id`` always names a contract of this market.
+    """
+
+    @property
+    def name(self) -> str:
+        """Short name for people; says that it is simulated."""
+        ...
+
+    @property
+    def tick_grids(self) -> Sequence[TickGrid]:
+        """Every grid that a contract of this market may have, in an order that never changes."""
+        ...
+
+    def find(self, query: ContractQuery) -> Sequence[ContractListing]:
+        """Return what fits, in (expiry, strike, call before put) order."""
+        ...
+
+    def listing(self, con_id: int) -> ContractListing | None:
+        """Return the contract with this id."""
+        ...
+
+    def matching(self, pattern: str) -> Sequence[tuple[ContractListing, tuple[str, ...]]]:
+        """Return underlyings whose symbol or name begins with ``pattern``, and what derives from them."""
+        ...
+
+    def chains(self, con_id: int) -> Sequence[ChainParameters]:
+        """Return the option chains of an underlying, one an exchange and trading class."""
+        ...
+
+    def trading_days(self, con_id: int, first: str, count: int) -> Sequence[TradingDay]:
+        """Return ``count`` calendar days from ``first`` (``YYYYMMDD``) on; a negative count ends there."""
+        ...
+
+    def quotes(self, con_ids: Sequence[int], at_ns: int) -> Sequence[TapeQuote]:
+        """Return both sides of each contract at ``at_ns``."""
+        ...
+
+    def fair_values(self, con_ids: Sequence[int], at_ns: int) -> Sequence[tuple[float, float]]:
+        """Return model value (currency) and volatility of options; NaN where there is none."""
+        ...
+
+    def spot(self, con_id: int, at_ns: int) -> float:
+        """Return the middle price (currency) of an instrument at ``at_ns``."""
+        ...
+
+    def facts(self, con_id: int, at_ns: int) -> DayFacts:
+        """Return the day so far."""
+        ...
+
+    def bars(self, con_id: int, kind: PriceKind, intervals: Sequence[tuple[int, int]]) -> Sequence[Bar]:
+        """Return one bar for each interval (UTC ns, half-open, whole seconds, ascending)."""
+        ...
+
+    def trades(self, con_id: int, start_ns: int, end_ns: int) -> Sequence[Trade]:
+        """Return the trades in ``[start_ns, end_ns)``."""
+        ...
+
+    def depth(self, con_id: int, at_ns: int, rows: int) -> tuple[list[BookRow], list[BookRow]]:
+        """Return bid and ask rows, best first."""
+        ...
+
+    def first_ns(self, con_id: int) -> int:
+        """Return the first instant with data (UTC ns)."""
+        ...
+
+
+class BookRow(msgspec.Struct, frozen=True):
+    """One row of depth: a market maker's price (1/10000) and size."""
+
+    maker: str
+    price: int
+    size: int
 
 
 class SettlementLedger(Protocol):

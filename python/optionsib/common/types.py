@@ -63,6 +63,14 @@ class TickGrid(msgspec.Struct, frozen=True):
         """Tell whether ``price`` is a multiple of the increment that applies to it."""
         return price % self.increment(price) == 0
 
+    def passive(self, price: int) -> int:
+        """Round a limit of ours onto the grid, towards the side that waits.
+
+        Orders always buy their legs, so the lower debit waits: a buyer bids less, a seller (whose
+        limit is negative) asks for more.
+        """
+        return self.floor(price)
+
 
 PENNY_GRID = TickGrid((TickBand(0, 100),))
 # US equity options outside the penny programme: 0.05 below 3.00 would be 0.10 above; this one is the
@@ -79,7 +87,7 @@ class Contract(msgspec.Struct, frozen=True):
 
     con_id: int
     symbol: str
-    security_type: Literal["STK", "OPT", "IND"]
+    security_type: Literal["STK", "OPT", "IND", "FUT", "FOP", "CASH", "BAG"]
     currency: str = "USD"
     exchange: str = "SMART"
     multiplier: int = 1
@@ -104,12 +112,34 @@ class OrderLeg(msgspec.Struct, frozen=True):
     ratio: int
 
 
-class Order(msgspec.Struct, frozen=True):
-    """A limit order for ``quantity`` units of a set of legs.
+OrderType = Literal["LMT", "MKT", "STP", "STP LMT", "TRAIL", "TRAIL LIMIT"]
+TimeInForce = Literal["DAY", "GTC", "GTD", "IOC", "FOK"]
+Urgency = Literal["", "Patient", "Normal", "Urgent"]
 
-    The order always *buys* its legs: ``limit_price`` (1/10000 per share, signed) is the highest net
-    debit accepted per unit; negative means a credit of at least that size. A single-leg order is
-    the case of one leg with ratio +1 or -1.
+
+class Order(msgspec.Struct, frozen=True):
+    """An order for ``quantity`` units of a set of legs.
+
+    The order always *buys* its legs: prices (1/10000 per share, signed) are net debits per unit, a
+    negative one is a credit of that size. A single-leg order is the case of one leg with ratio +1 or -1.
+
+    ``limit_price`` is the worst net debit of every order type; limits are checked against it and
+    nothing may fill beyond it:
+
+    - ``LMT``: the limit.
+    - ``MKT``: the guard. It must reach the market of a fresh quote, but not much further.
+    - ``STP``, ``TRAIL``: no guard at all once triggered, so only a single leg that is sold may use
+      them, and ``limit_price`` is 0 (nothing sells below that).
+    - ``STP LMT``: the limit of the order that ``stop_price`` releases.
+    - ``TRAIL LIMIT``: the limit to begin with; stop and limit then only move in our favour.
+
+    ``stop_price`` is the net debit whose reaching releases the order; a trailing order may leave it to
+    the broker (``TRAIL``) or begins there. It trails by ``trail_amount`` (1/10000) or by
+    ``trail_percent`` (hundredths of a percent), one of them.
+
+    ``good_till_ns`` is the end of a ``GTD`` order, UTC ns. ``urgency`` hands a limit to the broker's
+    Adaptive algorithm. ``parent_ref`` names the order whose fill puts this one to work; of the orders
+    of one ``oca_group`` the first that fills cancels the others.
 
     ``trade_id`` joins the opening and the closing orders of one trade. ``purpose`` is what the
     caller wants; whether an order reduces risk is judged by the limit check alone.
@@ -122,7 +152,16 @@ class Order(msgspec.Struct, frozen=True):
     limit_price: int
     purpose: Literal["open", "close", "hedge"]
     strategy: str
-    time_in_force: Literal["DAY", "GTC"] = "DAY"
+    time_in_force: TimeInForce = "DAY"
+    order_type: OrderType = "LMT"
+    stop_price: int | None = None
+    trail_amount: int = 0
+    trail_percent: int = 0
+    good_till_ns: int = 0
+    urgency: Urgency = ""
+    parent_ref: str = ""
+    oca_group: str = ""
+    outside_hours: bool = False
 
 
 class LegPosition(msgspec.Struct, frozen=True):

@@ -97,6 +97,12 @@ def expiry_instant(expiry_date: dt.date) -> int:
     return session_bounds(last_session_on_or_before(expiry_date))[1]
 
 
+@lru_cache(maxsize=1)
+def all_sessions() -> tuple[dt.date, ...]:
+    """Return every trading day in New York of the calendar's range, ascending."""
+    return tuple(stamp.date() for stamp in _calendar().sessions)
+
+
 def third_friday(year: int, month: int) -> dt.date:
     """Return the third Friday of a month: the nominal monthly expiry, be it a session or not."""
     first = dt.date(year, month, 1)

@@ -52,12 +52,15 @@ class Finding:
 
 def examine(make_config: Callable[[], Config]) -> int:
     """Print all findings; return 1 if one is bad."""
-    bad = False
-    for finding in _all(make_config):
-        mark = {"ok": "ok  ", "note": "note", "bad": "BAD "}[finding.state]
-        print(f"{mark}  {finding.subject:<15}{finding.text}")
-        bad |= finding.state == "bad"
-    return int(bad)
+    found = [show(finding) for finding in _all(make_config)]  # all of them, past the first bad one
+    return int(any(found))
+
+
+def show(finding: Finding) -> bool:
+    """Print a finding; return whether it is bad."""
+    mark = {"ok": "ok  ", "note": "note", "bad": "BAD "}[finding.state]
+    print(f"{mark}  {finding.subject + ' ':<15}{finding.text}")
+    return finding.state == "bad"
 
 
 def _all(make_config: Callable[[], Config]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from optionsib.brokers.ib.health import GatewayHealth
 from optionsib.bus.control import ControlClient
 from optionsib.bus.journal import Journal, JournalReader, writer_of
 from optionsib.common.clock import SystemClock
@@ -22,6 +23,7 @@ from optionsib.common.config import Config
 from optionsib.common.errors import BusError, ConfigError, JournalError
 from optionsib.common.events import Halted, PortfolioSnapshot, Resumed, SessionEnded, SessionStarted
 from optionsib.common.types import Json
+from optionsib.launchers.gateway_text import describe_gateway
 from optionsib.launchers.rescue import rescue
 from optionsib.launchers.state_folder import control_endpoint, is_silent, journal_path
 from optionsib.launchers.status_text import describe_daemon, describe_journal
@@ -106,6 +108,20 @@ def change_limits(
     answer = _ask(config, "approve-limits", timeout, {"version": int(words[0]), "operator": operator})
     print(f"limits of version {answer['version']} hold")
     return 0
+
+
+def show_gateway(config: Config, *, timeout: float, as_json: bool) -> int:
+    """Show the running daemon's connection to the broker; return 1 if no order may leave.
+
+    Raises
+    ------
+    OptionsIBError
+        If no daemon answers; the message has its reason.
+    """
+    answer = _ask(config, "ib-status", timeout, {})
+    health = msgspec.convert(answer, GatewayHealth)
+    print(json.dumps(answer, indent=2) if as_json else describe_gateway(health))
+    return int(health.state != "ready" or bool(health.order_block))
 
 
 def _ask(config: Config, command: str, timeout: float, arguments: dict[str, Json]) -> Any:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from optionsib import __version__, simd_path
+from optionsib.brokers.api import BrokerAPI, MessageTap
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.bus.control import ControlServer, Handler
 from optionsib.bus.journal import Journal, JournalReader, make_genesis, writer_of
@@ -43,6 +44,7 @@ from optionsib.common.session_view import SessionView
 from optionsib.common.types import SECOND_NS, Json
 from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
+from optionsib.launchers.gateway_watch import message_log, metrics_endpoint
 from optionsib.launchers.state_folder import (
     RescueWatch,
     control_endpoint,
@@ -67,6 +69,8 @@ class SessionSetup:
     """What a session is started with.
 
     ``data_sha256`` names the recorded or simulated day, "" for a market that is not replayed.
+    ``log_messages`` writes every message of the broker to ``messages.log`` in the state folder;
+    ``metrics_port`` serves Prometheus metrics on the loopback.
     """
 
     config: Config
@@ -76,6 +80,8 @@ class SessionSetup:
     notices: tuple[str, ...] = ()
     arm_live: bool = False
     confirm_account: str = ""
+    log_messages: bool = False
+    metrics_port: int | None = None
 
     @property
     def state_folder(self) -> Path:
@@ -190,8 +196,26 @@ async def _trade(
     resumed: bool,
     show: Callable[[SessionView], None],
 ) -> SessionSummary:
-    config = setup.config
     clock = SteppedClock(journal.last_at_ns) if setup.is_replay else SystemClock()
+    log = setup.state_folder / "messages.log" if setup.log_messages else None
+    with message_log(log, setup.config.session.account, clock) as tap:
+        return await _trade_with(
+            setup, journal, tape, model, clock=clock, message_tap=tap, resumed=resumed, show=show
+        )
+
+
+async def _trade_with(
+    setup: SessionSetup,
+    journal: Journal,
+    tape: TickTape,
+    model: OnnxModel | None,
+    *,
+    clock: SteppedClock | SystemClock,
+    message_tap: MessageTap | None,
+    resumed: bool,
+    show: Callable[[SessionView], None],
+) -> SessionSummary:
+    config = setup.config
     broker = BrokerAdapterFactory(
         clock=clock,
         pace=setup.pace,
@@ -199,6 +223,7 @@ async def _trade(
         account=config.session.account,
         broker_time=setup.is_replay,
         messages_per_second=LOOPBACK_RATE if setup.is_replay else None,
+        message_tap=message_tap,
     ).create(config.gateway)
     state = await broker.connect()
     try:
@@ -234,7 +259,10 @@ async def _trade(
         )
         log_events(bus)
         with _signals(trader):
-            async with ControlServer(control_endpoint(config), _handlers(trader)):
+            async with (
+                ControlServer(control_endpoint(config), _handlers(trader, broker)),
+                metrics_endpoint(setup.metrics_port, broker, bus),
+            ):
                 try:
                     await trader.start(state, resumed=resumed)
                     return await trader.run()
@@ -326,7 +354,7 @@ def _signals(trader: QuantumTrader) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
+def _handlers(trader: QuantumTrader, broker: BrokerAPI) -> dict[str, Handler]:
     """Return the operator's commands. Each takes effect at once or at the end of the running step."""
 
     def status() -> Json:
@@ -353,6 +381,10 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         trader.request_stop("stop requested")
         return {"state": trader.state}
 
+    def ib_status() -> Json:
+        picture: Json = msgspec.to_builtins(broker.health())
+        return picture
+
     def limits() -> Json:
         history = trader.desk.limit_history
         return {
@@ -378,6 +410,7 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         "cancel-all": cancel_all,
         "flatten": flatten,
         "stop": stop,
+        "ib-status": ib_status,
         "limits": limits,
         "propose-limits": propose_limits,
         "approve-limits": approve_limits,

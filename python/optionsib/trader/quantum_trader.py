@@ -154,6 +154,7 @@ class QuantumTrader:
         self._fills_seen = 0
         self._early_quotes: list[Quote] = []
         self._flattening = False
+        self._order_block = ""
         self._stop_reason = ""
         self._stop = asyncio.Event()
 
@@ -185,6 +186,8 @@ class QuantumTrader:
             return "halted: flattening" if self.desk.portfolio.open_trades() else "halted: flat"
         if self._journal.is_halted():
             return "halted"
+        if self._order_block:
+            return f"running, orders wait: {self._order_block}"
         trouble = self._decisions.model_trouble
         return f"running, model silent: {trouble}" if trouble else "running"
 
@@ -257,7 +260,11 @@ class QuantumTrader:
                 return await self._finish("session closed")
 
     async def _resume_link(self) -> None:
-        state = await self._broker.reconnect()
+        """Learn the broker's state again; a connection that merely refused an order stays as it is."""
+        try:
+            state = await self._broker.refresh()
+        except BrokerError:
+            state = await self._broker.reconnect()
         self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(state)
 
@@ -318,7 +325,10 @@ class QuantumTrader:
         await self.desk.cancel_disputed()
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
-        if self._flattening:
+        self._order_block = self._broker.order_block()
+        if self._order_block:
+            pass  # nothing but cancels may leave: the broker's link is down, or it is about to restart
+        elif self._flattening:
             await self._decisions.flatten(chain)
         else:
             await self._decisions.rework(features, probabilities)

@@ -11,13 +11,12 @@ import asyncio
 import functools
 from collections.abc import Sequence
 
-from ib_async import Contract as IBContract
-from ib_async import PriceIncrement
-from ib_async.contract import ContractDetails
-from ib_async.objects import OptionChain as OptionParameters
-
 from optionsib.brokers.api import OptionChain
 from optionsib.brokers.ib.conversions import contract_from_wire, tick_grid, trading_sessions
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import ContractDetails, PriceIncrement
+from optionsib.brokers.ib.library import OptionChain as OptionParameters
+from optionsib.brokers.ib.market_data import check_text
 from optionsib.brokers.ib.session import RequestRefusedError, TwsSession
 from optionsib.common.errors import BrokerError
 from optionsib.common.types import TickGrid
@@ -56,6 +55,9 @@ class ChainLoader:
         BrokerError
             If the symbol is unknown or ambiguous, or an answer is missing or unusable.
         """
+        check_text("symbol", symbol)
+        if not symbol:
+            raise BrokerError("symbol is empty, expected the name of a stock or an index")
         underlying = await self._underlying(session, symbol)
         raw = underlying.contract or IBContract()
         parameters = await session.ask(

@@ -1,274 +1,72 @@
-"""The lower half of a connection: ib_async's socket and message decoder, our hands on every callback.
+"""The lower half of a connection: the client library's socket and message decoder, paced by us."""
 
-ib_async keeps trades, fills and tickers of its own. They are not used: its order status turns
-"Cancelled" on codes that leave an order alive, it drops callbacks that arrive before the message it
-expects first, and it stamps with the machine's clock. Here every decoded message of interest goes
-straight to ``Callbacks``, synchronously and in the order of the socket, so that everything that was
-sent before an answer has been applied when the answer arrives.
-"""
-
-# The overrides keep ib_async's names and meanings, and much of it is untyped:
-# ruff: noqa: N802, N803, D102
+# The overrides keep the library's names and meanings, and much of it is untyped:
+# ruff: noqa: N802, D102
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import struct
 from collections import deque
-from typing import Protocol
 
-from ib_async import IB, Execution, OptionComputation
-from ib_async import CommissionReport as IBCommissionReport
-from ib_async import Contract as IBContract
-from ib_async import Order as IBOrder
-from ib_async.client import Client
-from ib_async.contract import ContractDetails
-from ib_async.objects import OptionChain
-from ib_async.order import OrderState
-from ib_async.wrapper import RequestError, Wrapper
-
-from optionsib.brokers.ib import codes
+from optionsib.brokers.api import MessageTap
+from optionsib.brokers.ib.library import DECODER_LOG, Client
 from optionsib.brokers.ib.pacing import PacedSender, TokenBucket
+from optionsib.brokers.ib.wrapper import DecodeAlarm, TwsWrapper
 
+MAXIMUM_MESSAGE = 0xFFFFFF  # what IB's own client takes at most, bytes
+DECODE_ERRORS_TOLERATED, TOLERATED_SECONDS = 20, 60.0  # beyond that the peer does not speak our language
 _COMMISSION_MESSAGE = 59
-_MODEL_TICKS = frozenset({13, 83})  # live, delayed; bid, ask and last are not used
-_QUOTE_TIMES = frozenset({45, 88})  # live, delayed
-
-
-class Callbacks(Protocol):
-    """Who hears the broker. Called synchronously, in the order of the socket."""
-
-    def on_price(self, request_id: int, tick_type: int, price: float, size: float) -> None:
-        """Take a price tick with its size."""
-        ...
-
-    def on_size(self, request_id: int, tick_type: int, size: float) -> None:
-        """Take a size tick."""
-        ...
-
-    def on_quote_time(self, request_id: int) -> None:
-        """Hear that the feed stamped the quote anew."""
-        ...
-
-    def on_computation(self, request_id: int, computation: OptionComputation) -> None:
-        """Take the broker's option model values, sentinels included."""
-        ...
-
-    def on_open_order(self, contract: IBContract, order: IBOrder, state: OrderState) -> None:
-        """Take an order as the broker works it."""
-        ...
-
-    def on_order_status(self, order_id: int, client_id: int, perm_id: int, status: str) -> None:
-        """Take a status."""
-        ...
-
-    def on_completed_order(self, order: IBOrder, state: OrderState) -> None:
-        """Take an order that ended today."""
-        ...
-
-    def on_execution(self, contract: IBContract, execution: Execution) -> None:
-        """Take an execution, live or repeated on request."""
-        ...
-
-    def on_commission(self, execution_id: str, amount: float | None, currency: str) -> None:
-        """Take a commission; None where the broker left the amount empty."""
-        ...
-
-    def on_error(self, request_id: int, code: int, message: str, *, is_request: bool) -> None:
-        """Take an error, warning or notice; ``is_request``: somebody waits for this request's answer."""
-        ...
-
-    def on_decode_error(self, message: str) -> None:
-        """Hear that a message was lost because it could not be decoded."""
-        ...
-
-    def on_connection_lost(self, message: str) -> None:
-        """Hear that the socket is gone."""
-        ...
-
-
-class DecodeAlarm(logging.Handler):
-    """Turns the decoder's log lines, its only sign of a lost message, into callbacks."""
-
-    def __init__(self, callbacks: Callbacks) -> None:
-        super().__init__(logging.ERROR)
-        self._callbacks = callbacks
-
-    def emit(self, record: logging.LogRecord) -> None:
-        cause = record.exc_info[1] if record.exc_info else None
-        self._callbacks.on_decode_error(f"{record.getMessage()[:500]} ({cause!r})")
-
-
-class TwsWrapper(Wrapper):
-    """Hands callbacks on; keeps of ib_async's wrapper only the matching of answers to requests."""
-
-    def __init__(self, ib: IB, callbacks: Callbacks) -> None:
-        self.callbacks = callbacks
-        super().__init__(ib)
-
-    def reset(self) -> None:
-        super().reset()
-        self._expected: dict[str, deque[asyncio.Future[int]]] = {"time": deque(), "id": deque()}
-
-    def connectionClosed(self) -> None:
-        for futures in self._expected.values():
-            for future in futures:
-                if not future.done():
-                    future.set_exception(ConnectionError("Socket disconnect"))
-        super().connectionClosed()
-
-    def expect(self, kind: str) -> asyncio.Future[int]:
-        """Return the future of the next answer of a kind that carries no request id.
-
-        Answers go to the askers in turn, also past one who has stopped waiting: an old answer must
-        not end a new question.
-        """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._expected[kind].append(future)
-        return future
-
-    def _answer(self, kind: str, value: int) -> None:
-        if self._expected[kind]:
-            future = self._expected[kind].popleft()
-            if not future.done():
-                future.set_result(value)
-
-    # A late answer to a request that was given up finds no list to append to; that is no error.
-    def _collect(self, key: object, item: object) -> None:
-        results = self._results.get(key)
-        if results is not None:
-            results.append(item)
-
-    def tcpDataArrived(self) -> None:
-        pass
-
-    def tcpDataProcessed(self) -> None:
-        pass
-
-    def currentTime(self, time: int) -> None:
-        self._answer("time", time)
-
-    def nextValidId(self, reqId: int) -> None:
-        self._answer("id", reqId)
-
-    def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
-        self.callbacks.on_price(reqId, tickType, price, size)
-
-    def tickSize(self, reqId: int, tickType: int, size: float) -> None:
-        self.callbacks.on_size(reqId, tickType, size)
-
-    def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
-        pass
-
-    def tickString(self, reqId: int, tickType: int, value: str) -> None:
-        if tickType in _QUOTE_TIMES:
-            self.callbacks.on_quote_time(reqId)
-
-    def tickOptionComputation(
-        self,
-        reqId: int,
-        tickType: int,
-        tickAttrib: int,
-        impliedVol: float,
-        delta: float,
-        optPrice: float,
-        pvDividend: float,
-        gamma: float,
-        vega: float,
-        theta: float,
-        undPrice: float,
-    ) -> None:
-        if tickType not in _MODEL_TICKS:
-            return
-        values = (impliedVol, delta, optPrice, pvDividend, gamma, vega, theta, undPrice)
-        self.callbacks.on_computation(reqId, OptionComputation(tickAttrib, *values))
-
-    def openOrder(self, orderId: int, contract: IBContract, order: IBOrder, orderState: OrderState) -> None:
-        if order.whatIf:
-            super().openOrder(orderId, contract, order, orderState)
-            return
-        self.callbacks.on_open_order(contract, order, orderState)
-        self._collect("openOrders", (order, orderState))
-        self.ib.client.updateReqId(orderId + 1)
-
-    def orderStatus(
-        self,
-        orderId: int,
-        status: str,
-        filled: float,
-        remaining: float,
-        avgFillPrice: float,
-        permId: int,
-        parentId: int,
-        lastFillPrice: float,
-        clientId: int,
-        whyHeld: str,
-        mktCapPrice: float = 0.0,
-    ) -> None:
-        self.callbacks.on_order_status(orderId, clientId, permId, status)
-
-    def completedOrder(self, contract: IBContract, order: IBOrder, orderState: OrderState) -> None:
-        self.callbacks.on_completed_order(order, orderState)
-        self._collect("completedOrders", order)
-
-    def execDetails(self, reqId: int, contract: IBContract, execution: Execution) -> None:
-        self.callbacks.on_execution(contract, execution)
-        self._collect(reqId, execution)
-
-    def commissionReport(self, commissionReport: IBCommissionReport) -> None:
-        report = commissionReport
-        self.callbacks.on_commission(report.execId, report.commission, report.currency)
-
-    def contractDetails(self, reqId: int, contractDetails: ContractDetails) -> None:
-        self._collect(reqId, contractDetails)
-
-    def securityDefinitionOptionParameter(
-        self,
-        reqId: int,
-        exchange: str,
-        underlyingConId: int,
-        tradingClass: str,
-        multiplier: str,
-        expirations: list[str],
-        strikes: list[float],
-    ) -> None:
-        chain = OptionChain(exchange, underlyingConId, tradingClass, multiplier, expirations, strikes)
-        self._collect(reqId, chain)
-
-    def accountSummary(self, _reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-        self._collect(_reqId, (account, tag, value, currency))
-
-    def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str) -> None:
-        is_request = reqId in self._futures
-        self.callbacks.on_error(reqId, errorCode, errorString, is_request=is_request)
-        if is_request and not codes.is_information(errorCode):
-            self._endReq(reqId, RequestError(reqId, errorCode, errorString), success=False)
+_TIME_REQUEST = "49"
 
 
 class TwsClient(Client):
-    """ib_async's client with its throttle taken out and ours put in."""
+    """The library's client with its throttle taken out and ours put in.
+
+    A peer that sends what cannot be a message (impossible length, an undecodable one after the other)
+    is dropped: nothing that it says later could be trusted, and a reconnect asks for everything anew.
+    """
 
     MaxRequests = 0
 
-    def __init__(self, wrapper: TwsWrapper, bucket: TokenBucket, decode_alarm: logging.Handler) -> None:
+    def __init__(
+        self,
+        wrapper: TwsWrapper,
+        bucket: TokenBucket,
+        decode_alarm: DecodeAlarm,
+        tap: MessageTap | None = None,
+    ) -> None:
+        self.tap = tap
+        self.received = 0
         self._sender: PacedSender | None = None  # the parent's constructor calls reset()
         super().__init__(wrapper)
         self._sender = PacedSender(self._write, bucket)
+        self._now = bucket.now
+        self.heard_at = bucket.now()  # monotonic time of the last bytes
         # A logger outside the registry: the alarm hears this connection's decoder and no other.
-        logger = logging.Logger("ib_async.Decoder")
-        logger.parent = logging.getLogger("ib_async.Decoder")
+        logger = logging.Logger(DECODER_LOG)
+        logger.parent = logging.getLogger(DECODER_LOG)
         logger.addHandler(decode_alarm)
+        self._decode_alarm = decode_alarm
+        self._decode_errors = 0
+        self._failed_at: deque[float] = deque(maxlen=DECODE_ERRORS_TOLERATED + 1)
         self.decoder.logger = logger
         self.decoder.handlers[_COMMISSION_MESSAGE] = self._commission
 
+    def heartbeat_first(self) -> None:
+        """Let a question for the time overtake other requests."""
+        if self._sender is not None:
+            self._sender.urgent |= {_TIME_REQUEST}
+
     def _write(self, message: str) -> None:
+        if self.tap is not None:
+            self.tap("out", message.split("\0")[:-1])
         data = message.encode()
         self.conn.sendMsg(struct.pack(">I", len(data)) + data)
 
     def _commission(self, fields: list[str]) -> None:
-        # ib_async reads an empty amount as 0.00, which would book a commission that is not known yet.
+        # The library reads an empty amount as 0.00, which would book a commission that is not known yet.
         _, _, execution_id, amount, currency, *_ = fields
         callbacks = self.wrapper.callbacks
         callbacks.on_commission(execution_id, float(amount) if amount else None, currency)
@@ -287,19 +85,62 @@ class TwsClient(Client):
         if self._sender is not None:
             self._sender.clear()
 
+    @property
+    def waiting(self) -> int:
+        """How many messages have not left yet."""
+        return 0 if self._sender is None else self._sender.waiting
+
+    @property
+    def messages_per_second(self) -> float:
+        """The rate at which messages left over the last seconds."""
+        return 0.0 if self._sender is None else self._sender.messages_per_second
+
     def _onSocketHasData(self, data: bytes) -> None:
-        # The parent cuts every message off the front of the buffer, quadratic in the burst of a step.
+        self.heard_at = self._now()
         if not self._apiReady:
-            super()._onSocketHasData(data)
+            try:
+                super()._onSocketHasData(data)
+            except (IndexError, TypeError, ValueError) as error:
+                self._drop(f"the handshake cannot be read: {error!r}")
+                return
+            if len(self._data) >= 4 and int.from_bytes(self._data[:4], "big") > MAXIMUM_MESSAGE:
+                self._drop("the handshake announces a message of impossible length")
             return
+        # The parent cuts every message off the front of the buffer, quadratic in the burst of a step.
         buffer = self._data + data if self._data else data
         start, end = 0, len(buffer)
         while end - start > 4:
-            stop = start + 4 + int.from_bytes(buffer[start : start + 4], "big")
+            length = int.from_bytes(buffer[start : start + 4], "big")
+            if length > MAXIMUM_MESSAGE:
+                self._drop(
+                    f"a message of {length} bytes was announced, at most {MAXIMUM_MESSAGE} are possible"
+                )
+                return
+            stop = start + 4 + length
             if stop > end:
                 break
             fields = buffer[start + 4 : stop].decode(errors="backslashreplace").split("\0")
             fields.pop()
+            self.received += 1
+            if self.tap is not None:
+                self.tap("in", fields)
             self.decoder.interpret(fields)
+            if self._decode_alarm.count > self._decode_errors and self._speaks_another_language():
+                self._drop(f"{DECODE_ERRORS_TOLERATED + 1} messages of a minute could not be decoded")
+                return
             start = stop
         self._data = buffer[start:]
+
+    def _speaks_another_language(self) -> bool:
+        now = self._now()
+        self._decode_errors = self._decode_alarm.count
+        self._failed_at.append(now)
+        failed_at = self._failed_at
+        return len(failed_at) == failed_at.maxlen and now - failed_at[0] < TOLERATED_SECONDS
+
+    def _drop(self, reason: str) -> None:
+        self._data = b""
+        self.wrapper.callbacks.on_decode_error(f"connection dropped: {reason}")
+        transport = self.conn.transport
+        if transport is not None:
+            transport.abort()

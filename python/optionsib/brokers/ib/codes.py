@@ -13,10 +13,24 @@ DECODE_ALARM = -1  # a message could not be decoded: something was lost
 ORDER_ALARM = -2  # the broker's orders or fills contradict each other
 CONNECTION_LOST = -3
 EXECUTION_CORRECTED = -4
+POSITIONS_DIFFER = -5  # the broker's positions are not what our own fills make
+ORDER_UNCONFIRMED = -6  # an order without an answer, which the broker does not list either
+LIQUIDATION = -9  # the broker closed a position by force
+QUIET_WINDOW = -7  # a planned outage of the broker begins or ends
+QUOTES_STALE = -8  # watched quotes are no longer, or again, fit to trade on
 
 CLIENT_ID_IN_USE = 326
 LINK_LOST, LINK_BACK_DATA_LOST, LINK_BACK_DATA_KEPT = 1100, 1101, 1102
 TOO_MANY_LINES = 101
+TOO_FAST = 100
+HISTORY_REFUSED = 162
+PORT_CHANGED = 1300
+UNKNOWN_TICKER = 300  # a cancel that crossed with the end of a subscription
+COMPETING_SESSION = 10197  # the same user is logged in elsewhere and gets the live data
+
+# State of the data farms: what it says about the farm that the text names.
+FARM_DOWN = frozenset({2103, 2105, 2110, 2157})
+FARM_UP = frozenset({2104, 2106, 2158})
 
 # New order: rejected. Modify: refused, the order works on at its old limit.
 REFUSALS = frozenset(
@@ -36,4 +50,4 @@ DATA_REFUSALS = frozenset({101, 200, 354, 10089, 10168, 10186})
 
 def is_information(code: int) -> bool:
     """Tell whether ``code`` is a notice that ends nothing."""
-    return 2100 <= code < 2200 or code in ORDER_INFORMATION or code in (165, 10090, 10091, 10167)
+    return 2100 <= code < 2200 or code in ORDER_INFORMATION or code in (0, 165, 10090, 10091, 10167)

@@ -14,16 +14,14 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from ib_async import ComboLeg, ContractDetails, LimitOrder, OptionComputation, PriceIncrement
-from ib_async import Contract as IBContract
-from ib_async import Order as IBOrder
 
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import ContractDetails, OptionComputation, PriceIncrement
 from optionsib.common.errors import BrokerError
-from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, SECOND_NS, Contract, Order, TickBand, TickGrid
+from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, SECOND_NS, Contract, TickBand, TickGrid
 
 DEFAULT_ZONE = "America/New_York"
 DEFAULT_LAST_TRADE_TIME = "16:00"
-COMBO_INCREMENT = 100  # combos of US options trade in whole cents
 _SATURDAY = 5
 _UNSET = 1e300  # anything beyond is TWS's "no value"
 # Zone names that TWS uses and the zone database does not know.
@@ -52,25 +50,6 @@ class BrokerComputation(msgspec.Struct, frozen=True):
     theta: float | None
     option_price: float | None
     underlying_price: float | None
-
-
-class Ticket(msgspec.Struct, frozen=True):
-    """What must be repeated, unchanged, whenever an order is sent again with another limit.
-
-    ``sign`` turns our limit (we always buy the legs) into TWS's: -1 where the action is SELL.
-    """
-
-    order_ref: str
-    contract: IBContract
-    action: str
-    quantity: int
-    time_in_force: str
-    account: str
-
-    @property
-    def sign(self) -> int:
-        """-1 for a sale, else +1."""
-        return -1 if self.action == "SELL" else 1
 
 
 def is_set(value: float | None) -> bool:
@@ -278,86 +257,4 @@ def contract_to_wire(contract: Contract) -> IBContract:
         currency=contract.currency,
         localSymbol=contract.local_symbol,
         tradingClass=contract.trading_class,
-    )
-
-
-def ticket_for(order: Order, contracts: dict[int, Contract], account: str) -> Ticket:
-    """Return how ``order`` is told to TWS: one leg as itself, several as a BAG that is bought.
-
-    Raises
-    ------
-    BrokerError
-        If a leg's contract is unknown or the legs cannot be one order.
-    """
-    if not order.legs or order.quantity < 1 or any(leg.ratio == 0 for leg in order.legs):
-        raise BrokerError(f"order {order.order_ref}: expected legs with a ratio and a positive quantity")
-    missing = [leg.con_id for leg in order.legs if leg.con_id not in contracts]
-    if missing:
-        raise BrokerError(f"order {order.order_ref}: contracts {missing} are unknown, load the chain first")
-    first = contracts[order.legs[0].con_id]
-    if len(order.legs) == 1:
-        if abs(order.legs[0].ratio) != 1:
-            raise BrokerError(
-                f"order {order.order_ref}: ratio {order.legs[0].ratio} of a single leg, expected +1 or -1"
-            )
-        contract = contract_to_wire(first)
-        action = "BUY" if order.legs[0].ratio > 0 else "SELL"
-    else:
-        contract = IBContract(
-            symbol=first.symbol,
-            secType="BAG",
-            exchange="SMART",
-            currency=first.currency,
-            comboLegs=[
-                ComboLeg(
-                    conId=leg.con_id,
-                    ratio=abs(leg.ratio),
-                    action="BUY" if leg.ratio > 0 else "SELL",
-                    exchange="SMART",
-                )
-                for leg in order.legs
-            ],
-        )
-        action = "BUY"
-    return Ticket(order.order_ref, contract, action, order.quantity, order.time_in_force, account)
-
-
-def check_limit(order_ref: str, ticket: Ticket, limit_price: int, contracts: dict[int, Contract]) -> None:
-    """Refuse a limit that TWS would reject: off the tick grid, or not positive for a single leg.
-
-    Raises
-    ------
-    BrokerError
-        Naming the limit and what was expected; nothing was sent.
-    """
-    if ticket.contract.secType == "BAG":
-        if limit_price % COMBO_INCREMENT:
-            raise BrokerError(
-                f"order {order_ref}: combo limit {limit_price} (1/10000) is no multiple of {COMBO_INCREMENT}"
-            )
-        return
-    price = ticket.sign * limit_price
-    if price <= 0:
-        raise BrokerError(
-            f"order {order_ref}: {ticket.action} at {price} (1/10000), expected a positive price "
-            "(a sale has a negative limit)"
-        )
-    known = contracts.get(ticket.contract.conId)
-    if known is not None and not known.tick_grid.is_on_grid(price):
-        raise BrokerError(
-            f"order {order_ref}: limit {price} (1/10000) is off the grid, "
-            f"expected a multiple of {known.tick_grid.increment(price)}"
-        )
-
-
-def order_to_wire(ticket: Ticket, limit_price: int) -> IBOrder:
-    """Return the TWS limit order for ``ticket`` at our signed limit (1/10000)."""
-    return LimitOrder(
-        ticket.action,
-        ticket.quantity,
-        ticket.sign * limit_price / PRICE_SCALE,
-        tif=ticket.time_in_force,
-        account=ticket.account,
-        orderRef=ticket.order_ref,
-        transmit=True,
     )

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import random
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Literal
 
-from optionsib.brokers.api import BrokerState, OptionChain
+from optionsib.brokers.api import BrokerState, MarginPreview, MessageTap, OptionChain
+from optionsib.brokers.ib.broker_state import StateQuery
 from optionsib.brokers.ib.chain import ChainLoader
-from optionsib.brokers.ib.conversions import (
-    BrokerComputation,
-    Ticket,
-    check_limit,
-    computation_from_wire,
-    contract_to_wire,
-    money_from_text,
-    order_to_wire,
-    ticket_for,
-    whole_quantity,
-)
+from optionsib.brokers.ib.connection import Connection
+from optionsib.brokers.ib.conversions import BrokerComputation, computation_from_wire
+from optionsib.brokers.ib.health import GatewayHealth
+from optionsib.brokers.ib.history import Bar, HistoryQueue
 from optionsib.brokers.ib.inbox import Inbox
-from optionsib.brokers.ib.orders import TrackedOrder, is_open, reference
-from optionsib.brokers.ib.pacing import TokenBucket
-from optionsib.brokers.ib.session import CASH_TAG, RequestRefusedError, TwsSession
+from optionsib.brokers.ib.order_entry import OrderEntry
+from optionsib.brokers.ib.pulls import historical_bars, snapshot
 from optionsib.brokers.ib.steps import StepTimer
 from optionsib.common.config import GatewayConfig
 from optionsib.common.errors import BrokerError
-from optionsib.common.events import BrokerEvent, OrderUpdate, Quote
+from optionsib.common.events import BrokerEvent, Quote
 from optionsib.common.ports import Clock
 from optionsib.common.types import SECOND_NS, Contract, Order
 
@@ -42,7 +32,7 @@ class IBGateway:
     Parameters
     ----------
     config : GatewayConfig
-        Host, port, client id, time-outs, message rate and market data lines.
+        Host, port, client id, time-outs, message rate, market data lines and planned outages.
     clock : Clock
         Gives the time that is stamped on events; never the client library's.
     pace : {"real", "lockstep"}
@@ -57,6 +47,8 @@ class IBGateway:
         Overrides ``config.messages_per_second``, for an exchange on the loopback.
     confirm_seconds : float
         At real pace, how long ``settle`` waits for the broker's word on an order before it queries.
+    message_tap : callable, optional
+        Sees every message after the handshake, as its fields.
     """
 
     def __init__(
@@ -70,53 +62,56 @@ class IBGateway:
         broker_time: bool = False,
         messages_per_second: int | None = None,
         confirm_seconds: float = 5.0,
+        message_tap: MessageTap | None = None,
     ) -> None:
-        self._config = config
         self._clock = clock
         self._pace = pace
-        self._wanted_account = account
-        self._rate = messages_per_second or config.messages_per_second
-        self._confirm_seconds = min(confirm_seconds, config.request_timeout_seconds)
-        self._random = random.Random(config.client_id)  # noqa: S311 - spreads reconnects, no secret
-        self._session: TwsSession | None = None
-        self._down_because = "connect() was not called"
-        self._lost = asyncio.Event()
-        self._contracts: dict[int, Contract] = {}
-        self._chains = ChainLoader(config.request_timeout_seconds)
+        self._timeout = config.request_timeout_seconds
+        self._confirm_seconds = min(confirm_seconds, self._timeout)
         broker_time = broker_time or pace == "lockstep"
-        self._steps = StepTimer(
-            clock,
-            pace=pace,
-            step_seconds=step_seconds,
-            broker_time=broker_time,
-            patience_seconds=config.request_timeout_seconds,
-        )
         self._inbox = Inbox(
             clock,
             client_id=config.client_id,
             market_data_lines=config.market_data_lines,
             stamps_late=broker_time,
-            on_lost=self._connection_lost,
+            on_lost=self._on_lost,
+            silent_seconds=config.stale_seconds,
+            lockstep=pace == "lockstep",
         )
-        self._orders = self._inbox.orders
-        self._lines = self._inbox.lines
+        self._market = self._inbox.market
+        self._state = StateQuery(self._inbox, clock, self._timeout, config.client_id)
+        self._link = Connection(
+            config,
+            clock,
+            self._inbox,
+            self._state,
+            account=account,
+            rate=messages_per_second or config.messages_per_second,
+            cares=pace == "real",
+            tap=message_tap,
+        )
+        self._chains = ChainLoader(self._timeout)
+        self._history = HistoryQueue(clock.monotonic)
+        self._entry = OrderEntry(self._inbox, self._market.contracts, clock, config.client_id)
+        self._steps = StepTimer(
+            clock,
+            pace=pace,
+            step_seconds=step_seconds,
+            broker_time=broker_time,
+            patience_seconds=self._timeout,
+        )
 
     # --- connection ----------------------------------------------------------------------------------
 
     @property
     def ready(self) -> bool:
         """Whether the broker's state is known and the socket is open."""
-        return self._session is not None
+        return self._link.ready
 
     @property
     def account(self) -> str:
         """The account that is traded, empty before the first connection."""
-        return self._orders.account
-
-    @property
-    def unsubscribed(self) -> tuple[int, ...]:
-        """Contracts that were to be watched but have no market data line, in the order of the wish."""
-        return self._lines.unsubscribed
+        return self._inbox.orders.account
 
     async def connect(self) -> BrokerState:
         """Connect and return only after the broker's whole state was answered.
@@ -131,57 +126,23 @@ class IBGateway:
             If the server cannot be reached, refuses the client id, does not manage the account, or
             leaves positions, orders, executions or cash unanswered. The gateway is not ready then.
         """
-        if self._session is not None:
-            raise BrokerError("already connected; disconnect() first")
-        config = self._config
-        self._inbox.new_session()
-        self._lost.clear()
-        session = TwsSession(self._inbox, TokenBucket(self._rate, self._clock.monotonic))
-        try:
-            await session.open(config.host, config.port, config.client_id, config.request_timeout_seconds)
-            self._orders.account = self._choose_account(session.accounts)
-            session.client.updateReqId(self._inbox.highest_order_id + 1)
-            state = await self._ask_state(session)
-            if self._lost.is_set():
-                raise BrokerError(self._down_because)
-        except BaseException as error:
-            self._down_because = f"the last connection attempt failed: {error}"
-            await session.close()
-            if self._inbox.client_id_in_use and isinstance(error, BrokerError):
-                raise BrokerError(
-                    f"client id {config.client_id} is in use at {config.host}:{config.port}: stop the other "
-                    "program, wait until its session has expired, or configure another client id"
-                ) from error
-            raise
-        self._session = session
-        self._open_lines(session)
-        return state
+        return await self._link.open()
 
     async def reconnect(self, attempts: int = 8, first_wait_seconds: float = 0.5) -> BrokerState:
         """Connect again under the same client id, with growing pauses (at most 30 s) and jitter.
+
+        A planned outage, and an old session of ours that still holds the client id, use up no attempt.
 
         Raises
         ------
         BrokerError
             That of the last attempt.
         """
-        await self.disconnect()
-        for attempt in range(attempts):
-            try:
-                return await self.connect()
-            except BrokerError:
-                if attempt == attempts - 1:
-                    raise
-            pause = min(30.0, first_wait_seconds * 2**attempt)
-            await asyncio.sleep(pause * (0.5 + self._random.random() / 2))
-        raise BrokerError(f"attempts is {attempts}, expected at least 1")
+        return await self._link.reopen(attempts, first_wait_seconds)
 
     async def disconnect(self) -> None:
         """Close the connection; orders stay at the broker."""
-        if self._session is not None:
-            session, self._session = self._session, None
-            self._down_because = "disconnect() was called"
-            await session.close()
+        await self._link.close("disconnect() was called")
 
     async def refresh(self) -> BrokerState:
         """Ask positions, open orders, executions and cash again; time does not advance.
@@ -191,9 +152,17 @@ class IBGateway:
         BrokerError
             If one of them was not answered.
         """
-        session = self._require()
-        async with self._closed_on_failure():
-            return await self._ask_state(session)
+        session = self._link.require()
+        async with self._link.closed_on_failure():
+            return await self._state.all(session)
+
+    def health(self) -> GatewayHealth:
+        """Return the state of the connection as an operator wants to know it."""
+        return self._link.health()
+
+    def order_block(self) -> str:
+        """Return why no new order and no modify may leave now, empty where they may."""
+        return self._link.order_block()
 
     # --- chain and quotes ----------------------------------------------------------------------------
 
@@ -205,12 +174,16 @@ class IBGateway:
         BrokerError
             If the symbol is unknown or ambiguous, or an answer is missing or unusable.
         """
-        session = self._require()
-        chain = await self._chains.load(session, symbol, self._steps.known_time_ns())
+        chain = await self._chains.load(self._link.require(), symbol, self._steps.known_time_ns())
         for contract in (chain.underlying, *chain.options):
-            self._contracts[contract.con_id] = contract
+            self._market.contracts[contract.con_id] = contract
         self._steps.session_close_ns = chain.session_close_ns
         return chain
+
+    @property
+    def unsubscribed(self) -> tuple[int, ...]:
+        """Contracts that were to be watched but have no market data line, in the order of the wish."""
+        return self._market.lines.unsubscribed
 
     async def subscribe(self, contracts: Sequence[Contract]) -> None:
         """Start quotes; the first ones given get the lines that are free, ``unsubscribed`` has the rest.
@@ -220,39 +193,73 @@ class IBGateway:
         Raises
         ------
         BrokerError
-            If there is no connection.
+            If there is no connection, or a contract is none that TWS could know; nothing is sent then.
         """
-        session = self._require()
-        for contract in contracts:
-            self._contracts.setdefault(contract.con_id, contract)
-        self._lines.want(contract.con_id for contract in contracts)
-        self._open_lines(session)
+        session = self._link.require()
+        self._market.want(contracts)
+        self._market.open_lines(session)
 
     async def unsubscribe(self, contracts: Sequence[Contract]) -> None:
-        """Take one reference from each contract; lines that come free go to those who wait.
+        """Take one reference from each contract.
+
+        A stream without any goes on until its line is needed, the one that was left longest ago first.
 
         Raises
         ------
         BrokerError
             If there is no connection or a contract was never subscribed.
         """
-        session = self._require()
+        session = self._link.require()
         try:
-            ended = self._lines.release([contract.con_id for contract in contracts])
+            self._market.release([contract.con_id for contract in contracts])
         except KeyError as error:
             raise BrokerError(f"cannot unsubscribe: {error.args[0]}") from error
-        for request_id in ended:
-            session.client.cancelMktData(request_id)
-        self._open_lines(session)
+        self._market.open_lines(session)
+
+    async def snapshot(self, contracts: Sequence[Contract]) -> list[Quote]:
+        """Return one picture of each contract's quote, when the broker has said that it is complete.
+
+        Takes no lasting market data line. The quotes have the source ``snapshot``.
+
+        Raises
+        ------
+        BrokerError
+            If there is no connection, or one of them is refused or not completed in time.
+        """
+        return await snapshot(self._link.require(), self._inbox, contracts, self._timeout)
+
+    async def historical_bars(
+        self,
+        contract: Contract,
+        *,
+        end: str = "",
+        duration: str = "1 D",
+        bar_size: str = "1 min",
+        what: str = "TRADES",
+        regular_hours: bool = True,
+    ) -> tuple[Bar, ...]:
+        """Return historical bars, in TWS's words; waits as long as IB's pacing rules ask for.
+
+        Raises
+        ------
+        BrokerError
+            If there is no connection, or the broker refuses or stays silent.
+        """
+        question = (end, duration, bar_size, what, regular_hours)
+        return await historical_bars(self._link.require(), self._history, contract, question, self._timeout)
 
     def broker_computation(self, con_id: int) -> BrokerComputation | None:
         """Return the broker's own model values of an option, None where it sent none."""
-        raw = self._inbox.computations.get(con_id)
+        raw = self._market.computations.get(con_id)
         return None if raw is None else computation_from_wire(raw)
 
+    def stale_quotes(self) -> dict[int, str]:
+        """Return the watched contracts whose quotes must not be traded on, and why."""
+        return self._market.quotes.stale
+
     def take_quotes(self) -> list[Quote]:
-        """Return the contracts whose quote changed or was confirmed since the last call."""
-        return self._inbox.quotes.take()
+        """Return the contracts whose quote changed, was confirmed or became stale since the last call."""
+        return self._market.quotes.take()
 
     def take_events(self) -> list[BrokerEvent]:
         """Return order, execution, commission events and notices since the last call."""
@@ -272,11 +279,12 @@ class IBGateway:
             If the connection is lost or the broker stays silent; the state is unknown then and the
             gateway must be connected again.
         """
-        async with self._closed_on_failure():
-            await self._recover(self._require())
+        async with self._link.closed_on_failure():
+            await self._link.recover()
             self._inbox.in_step = True
             try:
-                time_ns = await self._steps.wait(self._ask_time, self._lost)
+                time_ns = await self._steps.wait(self._ask_time, self._link.lost)
+                await self._link.recover(after_step=True)
                 self._inbox.stamp_arrivals(self._clock.now_ns() if time_ns is None else time_ns)
             finally:
                 self._inbox.in_step = False
@@ -294,13 +302,14 @@ class IBGateway:
         BrokerError
             If the connection is lost or the broker stays silent.
         """
-        session = self._require()
-        async with self._closed_on_failure():
-            await session.ask("order ids", session.request_ids, self._config.request_timeout_seconds)
+        session = self._link.require()
+        async with self._link.closed_on_failure():
+            await session.ask("order ids", session.request_ids, self._timeout)
             if self._pace == "real":
                 await self._wait_for_answers()
-            if self._orders.unanswered():
-                await self._query_orders(session)
+            await self._link.recover()
+            if self._inbox.orders.unanswered() and not self._inbox.link_lost:
+                await self._state.orders(session)
 
     # --- orders --------------------------------------------------------------------------------------
 
@@ -311,45 +320,62 @@ class IBGateway:
         ------
         BrokerError
             If there is no connection, IB's own link is down, the reference was used before, a leg is
-            unknown, or the limit is off the grid. Nothing was sent then.
+            unknown, a price is off the grid, a market order has no fresh quote, or IB's limits on
+            working orders would be broken. Nothing was sent then.
         """
-        session = self._require_link()
-        if self._orders.get(order.order_ref) is not None:
-            raise BrokerError(f"order reference {order.order_ref} was used before; nothing was sent")
-        ticket = ticket_for(order, self._contracts, self.account)
-        check_limit(order.order_ref, ticket, order.limit_price, self._contracts)
-        order_id = session.client.getReqId()
-        self._orders.placed(ticket, order_id)
-        await self._send_order(session, order_id, ticket, order.limit_price)
+        await self._entry.place(self._link.require_for_order(), order)
+        self._link.require()
 
-    async def modify(self, order_ref: str, limit_price: int) -> None:
-        """Send a new limit (1/10000) for a working order.
+    async def place_bracket(self, parent: Order, children: Sequence[Order]) -> None:
+        """Send a parent and the orders that its fill puts to work; none works before all have arrived.
+
+        Raises
+        ------
+        BrokerError
+            As ``place``, for any of them; nothing was sent then.
+        """
+        await self._entry.place_bracket(self._link.require_for_order(), parent, children)
+        self._link.require()
+
+    async def preview(self, order: Order) -> MarginPreview:
+        """Ask what an order would do to margin and cost; it is not sent to work.
+
+        Raises
+        ------
+        BrokerError
+            If there is no connection, or the broker refuses the order or stays silent.
+        """
+        return await self._entry.preview(self._link.require_for_order(), order, self._timeout)
+
+    async def modify(
+        self,
+        order_ref: str,
+        limit_price: int | None = None,
+        *,
+        quantity: int | None = None,
+        stop_price: int | None = None,
+    ) -> None:
+        """Send other terms (prices 1/10000) for a working order; what is None stays.
 
         Raises
         ------
         BrokerError
             If there is no connection, IB's own link is down, the order is unknown, has ended or is
-            another client's, or the limit is off the grid. Nothing was sent then.
+            another client's, or a price is off the grid. Nothing was sent then.
         """
-        session = self._require_link()
-        order, ticket = self._changeable(order_ref)
-        check_limit(order_ref, ticket, limit_price, self._contracts)
-        self._orders.modifying(order, limit_price)
-        await self._send_order(session, order.order_id, ticket, limit_price)
+        await self._entry.modify(self._link.require_for_order(), order_ref, limit_price, quantity, stop_price)
+        self._link.require()
 
     async def cancel(self, order_ref: str) -> None:
-        """Ask for the end of a working order; the answer comes as an event.
+        """Ask for the end of an order; the answer comes as an event. One that has ended needs no request.
 
         Raises
         ------
         BrokerError
-            If there is no connection, or the order is unknown, has ended or is another client's.
+            If there is no connection, or the order is unknown or another client's.
         """
-        session = self._require()
-        order, _ = self._changeable(order_ref)
-        self._orders.cancelling(order)
-        session.client.cancelOrder(order.order_id)
-        await session.client.orders_sent()
+        await self._entry.cancel(self._link.require(), order_ref)
+        self._link.require()
 
     async def cancel_all(self) -> None:
         """Ask for the end of every order of the login, those of other clients included.
@@ -359,162 +385,73 @@ class IBGateway:
         BrokerError
             If there is no connection.
         """
-        session = self._require()
-        for order in self._orders.live_orders():
-            if order.client_id == self._config.client_id:
-                self._orders.cancelling(order)
-        session.client.reqGlobalCancel()
-        await session.client.orders_sent()
+        await self._entry.cancel_all(self._link.require())
+
+    async def exercise(
+        self,
+        contract: Contract,
+        quantity: int,
+        action: Literal["exercise", "lapse"],
+        override: bool = False,
+        exchange: str = "CBOE",
+    ) -> Literal["confirmed", "pending"]:
+        """Exercise or lapse options and look at the position.
+
+        Parameters
+        ----------
+        contract : Contract
+            The option.
+        quantity : int
+            How many of them.
+        action : {"exercise", "lapse"}
+            What the broker shall do.
+        override : bool
+            Exercise although the option is out of the money, or lapse although it is in the money.
+        exchange : str
+            An exchange that lists the option; SMART exercises nothing.
+
+        Returns
+        -------
+        str
+            ``confirmed`` if the broker's position has gone down by ``quantity``, ``pending`` if not yet
+            (brokers carry instructions out after the close; look at the position of the next day).
+
+        Raises
+        ------
+        BrokerError
+            If there is no connection, or the account holds fewer than ``quantity``; nothing was sent
+            then. Or if the broker refuses or stays silent.
+        """
+        session = self._link.require_for_order()
+        async with self._link.closed_on_failure():
+            held = (await self._state.positions(session)).get(contract.con_id, 0)
+        if held < quantity:
+            raise BrokerError(
+                f"cannot {action} {quantity} of contract {contract.con_id}: {held} held; nothing was sent"
+            )
+        refusal = self._entry.exercise(
+            session, contract, quantity, action, override=override, exchange=exchange
+        )
+        async with self._link.closed_on_failure():
+            left = (await self._state.positions(session)).get(contract.con_id, 0)
+            if refusal.done():
+                await session.ask(action, lambda: refusal, 0.0)
+        return "confirmed" if left <= held - quantity else "pending"
 
     # --- inside ----------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def _closed_on_failure(self) -> AsyncIterator[None]:
-        """Close a connection that stays silent: what it would say later could no longer be placed."""
-        try:
-            yield
-        except RequestRefusedError:
-            raise
-        except BrokerError as error:
-            if self._session is not None:
-                session, self._session = self._session, None
-                self._down_because = str(error)
-                await session.close()
-            raise
-
-    def _connection_lost(self, message: str) -> None:
-        self._session = None
-        self._down_because = message
-        self._lost.set()
-
-    def _require(self) -> TwsSession:
-        if self._session is None:
-            raise BrokerError(f"no connection to the broker ({self._down_because}); its state is unknown")
-        return self._session
-
-    def _require_link(self) -> TwsSession:
-        session = self._require()
-        if self._inbox.link_lost:
-            raise BrokerError("the broker's own link to its servers is down (1100); nothing was sent")
-        return session
-
-    def _choose_account(self, managed: Sequence[str]) -> str:
-        wanted = self._wanted_account or (managed[0] if len(managed) == 1 else "")
-        if wanted not in managed:
-            raise BrokerError(
-                f"account {self._wanted_account!r} is not managed by this login, expected one of "
-                f"{', '.join(managed)}"
-            )
-        return wanted
-
-    def _changeable(self, order_ref: str) -> tuple[TrackedOrder, Ticket]:
-        order = self._orders.get(order_ref)
-        if order is None or order.ticket is None:
-            raise BrokerError(f"order {order_ref} is unknown at this broker; nothing was sent")
-        if order.ended:
-            raise BrokerError(f"order {order_ref} is {order.status} already; nothing was sent")
-        if order.client_id != self._config.client_id:
-            raise BrokerError(
-                f"order {order_ref} belongs to client {order.client_id}; only that client or "
-                "cancel_all() can end it; nothing was sent"
-            )
-        if order.order_id == 0:
-            raise BrokerError(f"order {order_ref} is not listed by the broker in this session")
-        return order, order.ticket
-
-    async def _send_order(self, session: TwsSession, order_id: int, ticket: Ticket, limit_price: int) -> None:
-        self._inbox.highest_order_id = max(self._inbox.highest_order_id, order_id)
-        session.client.placeOrder(order_id, ticket.contract, order_to_wire(ticket, limit_price))
-        await session.client.orders_sent()
-        self._require()
-
-    async def _ask_state(self, session: TwsSession) -> BrokerState:
-        """Ask for everything; executions last, when all orders they may belong to are known."""
-        timeout = self._config.request_timeout_seconds
-        positions, cash, listed = await asyncio.gather(
-            session.ask("positions", session.reqPositionsAsync, timeout, in_turn=True),
-            session.ask("cash", session.request_cash, timeout),
-            self._query_orders(session),
-        )
-        session.client.cancelPositions()
-        held: dict[int, int] = {}
-        for position in positions:
-            if position.account == self.account:
-                held[position.contract.conId] = whole_quantity(position.position, "a position")
-        working = [self._orders.get(order_ref) for order_ref in sorted(listed)]
-        return BrokerState(
-            account=self.account,
-            positions={con_id: held[con_id] for con_id in sorted(held) if held[con_id]},
-            working_orders=tuple(self._describe(o) for o in working if o is not None and not o.ended),
-            executions=self._orders.executions(),
-            cash=self._cash_of(cash),
-        )
-
-    async def _query_orders(self, session: TwsSession) -> set[str]:
-        """Ask open and completed orders and executions; return the references of the open ones."""
-        timeout = self._config.request_timeout_seconds
-        ended_before = self._orders.ended()
-        own, every = [
-            await session.ask(
-                "open orders",
-                functools.partial(session.request_open_orders, everyone=everyone),
-                timeout,
-                in_turn=True,
-            )
-            for everyone in (False, True)
-        ]
-        await session.ask(
-            "completed orders",
-            functools.partial(session.reqCompletedOrdersAsync, apiOnly=False),
-            timeout,
-            in_turn=True,
-        )
-        await session.ask("executions", session.reqExecutionsAsync, timeout)
-        listed = {reference(raw) for raw, state in [*own, *every] if is_open(state)}
-        self._orders.concluded(listed, ended_before)
-        return listed
-
-    def _describe(self, order: TrackedOrder) -> OrderUpdate:
-        return OrderUpdate(
-            order_ref=order.order_ref,
-            status=order.status,
-            at_ns=self._clock.now_ns(),
-            perm_id=order.perm_id,
-            limit_price=order.limit_price,
-        )
-
-    def _cash_of(self, rows: Sequence[tuple[str, str, str, str]]) -> int:
-        for account, tag, value, _currency in rows:
-            if account == self.account and tag == CASH_TAG:
-                return money_from_text(value)
-        raise BrokerError(f"the broker gave no {CASH_TAG} for account {self.account}")
-
-    def _open_lines(self, session: TwsSession) -> None:
-        for con_id in self._lines.due():
-            request_id = session.client.getReqId()
-            self._lines.opened(con_id, request_id)
-            contract = contract_to_wire(self._contracts[con_id])
-            session.client.reqMktData(request_id, contract, "", False, False, [])
-
-    async def _recover(self, session: TwsSession) -> None:
-        """Do what a restored link asks for; requests cannot be sent from inside a callback."""
-        inbox = self._inbox
-        if inbox.resubscribe:
-            inbox.resubscribe = False
-            self._lines.forget_requests()
-            self._open_lines(session)
-        if inbox.reconcile and not inbox.link_lost:
-            inbox.reconcile = False
-            await self._query_orders(session)
+    def _on_lost(self, message: str) -> None:
+        self._link.on_lost(message)
 
     async def _ask_time(self) -> int:
-        session = self._require()
-        seconds = await session.ask("the time", session.request_time, self._config.request_timeout_seconds)
+        session = self._link.require()
+        seconds = await session.ask("the time", session.request_time, self._timeout)
+        self._link.answered()
         return seconds * SECOND_NS
 
     async def _wait_for_answers(self) -> None:
         give_up_at = self._clock.monotonic() + self._confirm_seconds
-        while self._orders.awaits_word() and self._session is not None:
+        while self._inbox.orders.awaits_word() and self._link.ready:
             remaining = give_up_at - self._clock.monotonic()
             if remaining <= 0:
                 return

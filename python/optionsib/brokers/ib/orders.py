@@ -1,89 +1,37 @@
-"""Our own record of orders, executions and commissions, fed by the broker's callbacks.
+"""Our own record of orders, fed by the broker's callbacks.
 
-- An execution id is booked once, over duplicates and reconnects; fills come from executions alone.
+- Fills come from executions alone, and those are booked once.
 - The callbacks of an order may come in any order, repeatedly, or not at all; the end state is the same.
 - An order that has ended stays ended; no late message brings it back.
 - An error code alone ends an order only where it can mean nothing else; otherwise a query decides.
 
 Orders are known by our ``order_ref``, then by ``permId`` (the account's own number, stable over
-sessions), then by order id, which is only good within one session: TWS may reissue order ids.
+sessions), then by order id, which is only good within one epoch (one connection): TWS may reissue order
+ids, so those of other epochs are never attributed. One reference has one order at the broker; a second
+``permId`` (a modify that crossed with a lost link can make one) is an alarm, and all of them are cancelled.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Literal
-
-from ib_async import Contract as IBContract
-from ib_async import Execution as IBExecution
-from ib_async import Order as IBOrder
-from ib_async.order import OrderState
 
 from optionsib.brokers.ib import codes
-from optionsib.brokers.ib.conversions import (
-    Ticket,
-    is_set,
-    money_from_wire,
-    price_from_wire,
-    whole_quantity,
+from optionsib.brokers.ib.executions import ExecutionBook
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import Execution as IBExecution
+from optionsib.brokers.ib.library import Order as IBOrder
+from optionsib.brokers.ib.library import OrderState
+from optionsib.brokers.ib.order_kinds import Terms, Ticket, terms_of_wire, ticket_of
+from optionsib.brokers.ib.tracked_order import (
+    ENDED,
+    STATUS,
+    BrokerOrder,
+    Status,
+    TrackedOrder,
+    is_open,
+    reference,
 )
-from optionsib.common.errors import BrokerError
-from optionsib.common.events import BrokerEvent, BrokerNotice, CommissionReport, Execution, OrderUpdate
-
-Status = Literal["unconfirmed", "working", "filled", "cancelled", "rejected"]
-ENDED: frozenset[str] = frozenset({"filled", "cancelled", "rejected"})
-_STATUS: dict[str, Status] = {
-    "Filled": "filled",
-    "Cancelled": "cancelled",
-    "ApiCancelled": "cancelled",
-    "Inactive": "rejected",
-    "PendingCancel": "working",
-    "Submitted": "working",
-    "PreSubmitted": "working",
-}  # PendingSubmit and ApiPending say that TWS knows the order, not that it accepted it
-
-
-def reference(raw: IBOrder) -> str:
-    """Return our name of an order; one that was placed by hand gets its account-wide number."""
-    return raw.orderRef or f"perm-{raw.permId}"
-
-
-def is_open(state: OrderState) -> bool:
-    """Tell whether an order with this state can still be filled."""
-    return _STATUS.get(state.status) not in ENDED
-
-
-@dataclass(slots=True)
-class TrackedOrder:
-    """What we know of one order. ``limit_price``: what the broker works; None where it never said."""
-
-    order_ref: str
-    ticket: Ticket | None = None
-    client_id: int = -1
-    order_id: int = 0
-    perm_ids: list[int] = field(default_factory=list)
-    status: Status = "unconfirmed"
-    accepted: bool = False
-    limit_price: int | None = None
-    requested_limit: int | None = None
-    executed: int = 0
-    waits_for: set[str] = field(default_factory=set)  # place, modify, cancel: sent, not answered
-    to_query: bool = False
-    error: tuple[int, str] = (0, "")
-    told: OrderUpdate | None = None
-    short_told: bool = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more can happen to the order, except that fills are still reported."""
-        return self.status in ENDED
-
-    @property
-    def perm_id(self) -> int:
-        """The account's number of the order, 0 until it is known."""
-        return self.perm_ids[0] if self.perm_ids else 0
+from optionsib.common.events import BrokerEvent, BrokerNotice, OrderUpdate
 
 
 class OrderTracker:
@@ -108,11 +56,10 @@ class OrderTracker:
         self._by_perm_id: dict[int, TrackedOrder] = {}
         self._by_order_id: dict[tuple[int, int], TrackedOrder] = {}
         self._early_status: dict[int, str] = {}  # permId -> status of an order not yet described
-        self._executions: dict[str, Execution] = {}
-        self._newest_correction: dict[str, tuple[int, str]] = {}
-        self._superseded: set[str] = set()
-        self._early_commissions: dict[str, tuple[int, str]] = {}
-        self._commissioned: set[str] = set()
+        self._doubled: set[str] = set()  # references with more than one permId
+        self.executions = ExecutionBook(emit, stamp)
+        self.epoch = 0
+        self.messages = 0  # placed, modified, cancelled so far
 
     # --- asked by the gateway ----------------------------------------------------------------------
 
@@ -124,10 +71,6 @@ class OrderTracker:
         """Return the orders that have not ended, by ``order_ref``."""
         return sorted((o for o in self._orders.values() if not o.ended), key=lambda o: o.order_ref)
 
-    def executions(self) -> tuple[Execution, ...]:
-        """Return every execution that stands, in the order of arrival; corrections replace."""
-        return tuple(self._executions.values())
-
     def unanswered(self) -> list[TrackedOrder]:
         """Return the orders that wait for the broker's word or need a query."""
         return [o for o in self._orders.values() if o.waits_for or o.to_query or self._is_short(o)]
@@ -136,55 +79,92 @@ class OrderTracker:
         """Tell whether an answer may still come by itself; a doubtful answer needs a query instead."""
         return any(o.waits_for or self._is_short(o) for o in self._orders.values())
 
+    def executed_orders(self) -> int:
+        """Return how many orders have filled in full or in part."""
+        return sum(order.executed > 0 for order in self._orders.values())
+
+    def unconfirmed(self) -> tuple[str, ...]:
+        """Return the references of the orders that the broker neither acknowledged nor lists."""
+        return tuple(o.order_ref for o in self.live_orders() if o.status == "unconfirmed" and not o.waits_for)
+
+    def doubles(self) -> list[TrackedOrder]:
+        """Return the orders that live more than once at the broker, or did until one of them ended."""
+        return [
+            self._orders[order_ref]
+            for order_ref in sorted(self._doubled)
+            if any(one.is_open for one in self._orders[order_ref].broker_orders.values())
+        ]
+
+    def has_doubles_to_end(self) -> bool:
+        """Tell whether one of several lives of an order can be cancelled by us."""
+        return any(
+            one.is_open and one.client_id == self._client_id and one.order_id > 0 and one.cancels < 1
+            for order in self.doubles()
+            for one in order.broker_orders.values()
+        )
+
     def new_session(self) -> None:
-        """Forget order ids: the next connection may give them to other orders."""
+        """Begin an epoch: forget order ids, the new connection may give them to other orders."""
+        self.epoch += 1
         self._by_order_id.clear()
         self._early_status.clear()
         for order in self._orders.values():
             order.order_id = 0
+            for one in order.broker_orders.values():
+                one.order_id = 0
 
     # --- told by the gateway -----------------------------------------------------------------------
 
     def placed(self, ticket: Ticket, order_id: int) -> None:
         """Record a new order about to leave under ``order_id``."""
-        order = TrackedOrder(ticket.order_ref, ticket, self._client_id, order_id)
-        order.waits_for.add("place")
+        order = TrackedOrder(ticket.order_ref, ticket, self._client_id, order_id, self.epoch)
         self._orders[ticket.order_ref] = order
         self._by_order_id[(self._client_id, order_id)] = order
+        self._sending(order, "place")
 
-    def modifying(self, order: TrackedOrder, limit_price: int) -> None:
+    def modifying(self, order: TrackedOrder, terms: Terms) -> None:
         """Record a modify about to leave."""
-        order.waits_for.add("modify")
-        order.requested_limit = limit_price
+        self._sending(order, "modify")
+        order.requested = terms
 
     def cancelling(self, order: TrackedOrder) -> None:
         """Record a cancel about to leave."""
-        order.waits_for.add("cancel")
+        self._sending(order, "cancel")
 
     def ended(self) -> set[str]:
         """Return the references of the orders that have ended without being filled."""
         return {o.order_ref for o in self._orders.values() if o.status in ("cancelled", "rejected")}
 
-    def concluded(self, listed: Iterable[str], ended_before: set[str]) -> None:
+    def concluded(self, listed: Iterable[tuple[str, int]], ended_before: set[str], messages: int) -> None:
         """Settle every open question after the broker listed open and completed orders and executions.
 
         Parameters
         ----------
-        listed : iterable of str
-            ``order_ref`` of the orders that the broker says are open and working.
+        listed : iterable of (str, int)
+            ``order_ref`` and ``permId`` of the orders that the broker says are open and working.
         ended_before : set of str
             What ``ended`` said before the question was asked. If such an order is listed, we were
             wrong (an order on hold looks rejected): it is working again, with an alarm.
+        messages : int
+            What ``messages`` said before the question was asked: it answers nothing that left later.
         """
-        open_refs = set(listed)
+        open_orders = set(listed)
+        open_refs = {order_ref for order_ref, _ in open_orders}
         for order in self._orders.values():
+            if order.sent > messages:
+                continue
+            for perm_id, one in order.broker_orders.items():
+                one.is_open = (order.order_ref, perm_id) in open_orders
             if order.order_ref in open_refs & ended_before and order.status in ("cancelled", "rejected"):
-                self._notice(
-                    codes.ORDER_ALARM,
-                    f"order {order.order_ref} was {order.status}, but the broker lists it as open",
-                )
+                if order.order_ref not in self._doubled:
+                    self._notice(
+                        codes.ORDER_ALARM,
+                        f"order {order.order_ref} was {order.status}, but the broker lists it as open",
+                    )
                 order.status, order.accepted = "working", True
                 self._tell(order)
+            if order.status == "unconfirmed" and order.order_ref in open_refs and order.accepted:
+                self._move(order, "working")
             waited = bool(order.waits_for or order.to_query)
             order.waits_for.clear()
             order.to_query = False
@@ -208,24 +188,21 @@ class OrderTracker:
         if order is None:
             order = TrackedOrder(reference(raw))
             self._orders[order.order_ref] = order
-        order.client_id = raw.clientId
-        if raw.orderId > 0:
-            order.order_id = raw.orderId
-            self._by_order_id[(raw.clientId, raw.orderId)] = order
+        self._learn_order_id(order, raw.clientId, raw.orderId)
         self._learn_perm_id(order, raw.permId)
+        if raw.permId:
+            self._learn_broker_order(order, raw, state)
         if order.ticket is None:
-            order.ticket = _ticket_of(order.order_ref, contract, raw)
-        limit = price_from_wire(raw.lmtPrice)
-        if limit is not None:
-            order.limit_price = order.ticket.sign * limit
+            order.ticket = ticket_of(order.order_ref, contract, raw)
+        order.terms = terms_of_wire(order.ticket, raw) or order.terms
         order.waits_for.discard("place")
-        if order.limit_price == order.requested_limit:
+        if order.terms == order.requested:
             order.waits_for.discard("modify")
         self._count_executed(order)
         early = self._early_status.pop(raw.permId, None)
-        self._apply_status(order, state.status)
+        self._apply_status(order, state.status, raw.permId)
         if early is not None:
-            self._apply_status(order, early)
+            self._apply_status(order, early, raw.permId)
 
     def on_order_status(self, order_id: int, client_id: int, perm_id: int, status: str) -> None:
         """Take a status; fills in it are ignored, executions carry them."""
@@ -236,7 +213,7 @@ class OrderTracker:
             return
         self._learn_perm_id(order, perm_id)
         order.waits_for.discard("place")
-        self._apply_status(order, status)
+        self._apply_status(order, status, perm_id)
 
     def on_completed_order(self, raw: IBOrder, state: OrderState) -> None:
         """Take an order that ended today, possibly while we were away."""
@@ -249,45 +226,30 @@ class OrderTracker:
             order = TrackedOrder(raw.orderRef)
             self._orders[order.order_ref] = order
         self._learn_perm_id(order, raw.permId)
-        self._apply_status(order, state.status, state.completedStatus)
+        self._apply_status(order, state.status, raw.permId, state.completedStatus)
 
     def on_execution(self, contract: IBContract, raw: IBExecution) -> None:
         """Book an execution, once per id; a correction is announced and replaces."""
         if self.account and raw.acctNumber and raw.acctNumber != self.account:
             return
-        if raw.execId in self._executions or raw.execId in self._superseded:
-            return
         order = self._find(raw.orderRef, raw.permId, raw.clientId, raw.orderId)
-        price = price_from_wire(raw.price)
-        if price is None or raw.side not in ("BOT", "SLD"):
-            raise BrokerError(f"execution {raw.execId}: price {raw.price}, side {raw.side!r} are unusable")
-        execution = Execution(
-            execution_id=raw.execId,
-            order_ref=raw.orderRef or (order.order_ref if order else ""),
-            con_id=contract.conId,
-            side=1 if raw.side == "BOT" else -1,
-            quantity=whole_quantity(raw.shares, f"execution {raw.execId}"),
-            price=price,
-            at_ns=self._stamp(),
-            is_combo=contract.secType == "BAG",
-            perm_id=raw.permId,
-            liquidation=bool(raw.liquidation),
-        )
-        self._book(execution, order)
-        self._release_commission(raw.execId)
-
-    def on_commission(self, execution_id: str, amount: float | None, currency: str) -> None:
-        """Take a commission; -1 and unset mean "not known yet", so a rebate of exactly 1.00 waits too."""
-        if amount is None or not is_set(amount) or amount == -1.0 or execution_id in self._commissioned:
+        execution = self.executions.book(contract, raw, order.order_ref if order else "")
+        if execution is None:
             return
-        self._early_commissions[execution_id] = (money_from_wire(amount), currency)
-        self._release_commission(execution_id)
+        if order is not None:
+            self._learn_perm_id(order, execution.perm_id)
+            order.waits_for.discard("place")
+            order.accepted = True
+            self._count_executed(order)
+        self.executions.release_commission(raw.execId)
 
     def on_error(self, order_id: int, code: int, message: str) -> bool:
         """React to an error that names an order of this session; False if it names none."""
         order = self._by_order_id.get((self._client_id, order_id))
         if order is None:
             return False
+        if order.order_ref in self._doubled and code in codes.NEEDS_QUERY | {codes.CANCELLED}:
+            return True  # which of its lives is meant is not said; the query that follows tells
         if code == codes.CANCELLED:
             order.waits_for.clear()
             self._move(order, "cancelled", code, message)
@@ -296,6 +258,8 @@ class OrderTracker:
                 self._tell(order, code, message)
             else:
                 self._notice(code, f"order {order.order_ref}: {message}")
+        elif order.status == "rejected" and code in codes.REFUSALS:
+            self._tell(order, code, message)  # the status came first, now the reason
         elif code in codes.REFUSALS and not order.accepted:
             order.waits_for.clear()
             self._move(order, "rejected", code, message)
@@ -311,6 +275,30 @@ class OrderTracker:
         return True
 
     # --- inside --------------------------------------------------------------------------------------
+
+    def _sending(self, order: TrackedOrder, what: str) -> None:
+        self.messages += 1
+        order.sent = self.messages
+        order.waits_for.add(what)
+
+    def _learn_order_id(self, order: TrackedOrder, client_id: int, order_id: int) -> None:
+        order.client_id = client_id
+        if order_id <= 0:
+            return
+        known = self._by_order_id.get((client_id, order_id))
+        # An id that this epoch gave to a new order is not one of an order that is older than the epoch.
+        if known is None or known is order or known.epoch != self.epoch:
+            order.order_id = order_id
+            self._by_order_id[(client_id, order_id)] = order
+
+    def _lives_on(self, order: TrackedOrder) -> bool:
+        """Tell whether an order that lives more than once still has a life that is open."""
+        return order.order_ref in self._doubled and any(one.is_open for one in order.broker_orders.values())
+
+    def _learn_broker_order(self, order: TrackedOrder, raw: IBOrder, state: OrderState) -> None:
+        one = order.broker_orders.setdefault(raw.permId, BrokerOrder(raw.clientId, raw.orderId))
+        one.client_id, one.order_id = raw.clientId, raw.orderId
+        one.is_open = is_open(state)
 
     def _find(self, order_ref: str, perm_id: int, client_id: int, order_id: int) -> TrackedOrder | None:
         order = self._orders.get(order_ref) if order_ref else None
@@ -329,14 +317,19 @@ class OrderTracker:
         order.perm_ids.append(perm_id)
         self._by_perm_id[perm_id] = order
         if len(order.perm_ids) > 1:
+            self._doubled.add(order.order_ref)
             self._notice(
                 codes.ORDER_ALARM,
                 f"order {order.order_ref} has {len(order.perm_ids)} orders at the broker: {order.perm_ids}",
             )
 
-    def _apply_status(self, order: TrackedOrder, text: str, reason: str = "") -> None:
-        status = _STATUS.get(text)
+    def _apply_status(self, order: TrackedOrder, text: str, perm_id: int, reason: str = "") -> None:
+        status = STATUS.get(text)
         if status is None:
+            return
+        if status in ENDED and perm_id in order.broker_orders:
+            order.broker_orders[perm_id].is_open = False
+        if status in ("cancelled", "rejected") and self._lives_on(order):
             return
         if text != "Inactive":
             order.accepted = True
@@ -374,64 +367,29 @@ class OrderTracker:
     def _notice(self, code: int, message: str) -> None:
         self._emit(BrokerNotice(code=code, message=message, at_ns=self._stamp()))
 
-    def _book(self, execution: Execution, order: TrackedOrder | None) -> None:
-        base, number = _correction_number(execution.execution_id)
-        if base in self._newest_correction:
-            newest, newest_id = self._newest_correction[base]
-            if number < newest:
-                self._superseded.add(execution.execution_id)  # corrected before it arrived
-                return
-            replaced = self._executions.pop(newest_id)
-            self._superseded.add(newest_id)
-            self._notice(
-                codes.EXECUTION_CORRECTED,
-                f"execution {execution.execution_id} replaces {newest_id}: {execution.quantity} at "
-                f"{execution.price} instead of {replaced.quantity} at {replaced.price}",
-            )
-        self._newest_correction[base] = (number, execution.execution_id)
-        self._executions[execution.execution_id] = execution
-        self._emit(execution)
-        if order is not None:
-            self._learn_perm_id(order, execution.perm_id)
-            order.waits_for.discard("place")
-            order.accepted = True
-            self._count_executed(order)
-
     def _count_executed(self, order: TrackedOrder) -> None:
         if order.ticket is None:
             return
         is_combo = order.ticket.contract.secType == "BAG"
         # A combo's legs are executions of their own; the order's quantity is counted by the combo's.
-        order.executed = sum(
-            execution.quantity
-            for execution in self._executions.values()
-            if execution.is_combo == is_combo
-            and (execution.order_ref == order.order_ref or execution.perm_id in order.perm_ids)
-        )
-        if order.executed >= order.ticket.quantity:
+        order.executed = self.executions.quantity_of(order.order_ref, order.perm_ids, is_combo=is_combo)
+        if order.executed >= order.quantity:
             order.waits_for.clear()
             self._move(order, "filled")
-
-    def _release_commission(self, execution_id: str) -> None:
-        if execution_id in self._executions and execution_id in self._early_commissions:
-            amount, currency = self._early_commissions.pop(execution_id)
-            self._commissioned.add(execution_id)
-            self._emit(CommissionReport(execution_id=execution_id, amount=amount, currency=currency))
 
     def _is_short(self, order: TrackedOrder) -> bool:
         return (
             order.status == "filled"
             and order.ticket is not None
-            and order.executed < order.ticket.quantity
+            and order.executed < order.quantity
             and not order.short_told
         )
 
     def _report_short(self, order: TrackedOrder) -> None:
         order.short_told = True
-        quantity = order.ticket.quantity if order.ticket else 0
         self._notice(
             codes.ORDER_ALARM,
-            f"order {order.order_ref} is filled, but executions show {order.executed} of {quantity}",
+            f"order {order.order_ref} is filled, but executions show {order.executed} of {order.quantity}",
         )
 
 
@@ -440,17 +398,3 @@ def _same_words(before: OrderUpdate, after: OrderUpdate) -> bool:
         return (update.status, update.perm_id, update.limit_price, update.code, update.message)
 
     return words(before) == words(after)
-
-
-def _correction_number(execution_id: str) -> tuple[str, int]:
-    """Split an execution id at its last dot: a higher number there replaces the execution before."""
-    base, dot, number = execution_id.rpartition(".")
-    return (base, int(number)) if dot and number.isdigit() else (execution_id, 0)
-
-
-def _ticket_of(order_ref: str, contract: IBContract, raw: IBOrder) -> Ticket:
-    """Describe an order that an earlier session placed, well enough to change it."""
-    quantity = float(raw.totalQuantity)
-    if not math.isfinite(quantity) or quantity != int(quantity):
-        raise BrokerError(f"order {order_ref}: quantity {quantity}, expected a whole number of contracts")
-    return Ticket(order_ref, contract, raw.action, int(quantity), raw.tif or "DAY", raw.account)

@@ -12,7 +12,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-ORDER_MESSAGES = frozenset({"3", "4", "58"})  # placeOrder, cancelOrder, reqGlobalCancel
+ORDER_MESSAGES = frozenset({"3", "4", "21", "58"})  # place, cancel, exercise, cancel all
+_MEASURED_SECONDS = 5.0
 _SAVED_SHARE = 9  # a ninth of the rate may be saved up: 5 of 45
 
 
@@ -30,11 +31,16 @@ class TokenBucket:
     def __init__(self, rate: int, monotonic: Callable[[], float]) -> None:
         if rate < 1:
             raise ValueError(f"rate is {rate} messages a second, expected at least 1")
+        self.rate = rate
         self._monotonic = monotonic
         self._burst = max(1, rate // _SAVED_SHARE) if rate > 1 else 1
         self._refill = max(rate - self._burst, 1) if rate > 1 else 1
         self._tokens = float(self._burst)
         self._updated = monotonic()
+
+    def now(self) -> float:
+        """Return the bucket's time, seconds."""
+        return self._monotonic()
 
     def take(self) -> float:
         """Take a token and return 0.0, or take nothing and return the seconds until there is one."""
@@ -61,12 +67,22 @@ class PacedSender:
     """
 
     def __init__(self, write: Callable[[str], None], bucket: TokenBucket) -> None:
+        self.urgent: frozenset[str] = ORDER_MESSAGES
         self._write = write
         self._bucket = bucket
         self._orders: deque[str] = deque()
         self._others: deque[str] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._orders_left: asyncio.Event | None = None
+        self._left_at: deque[float] = deque()
+
+    @property
+    def messages_per_second(self) -> float:
+        """How many messages left a second, over the last five seconds."""
+        now = self._bucket.now()
+        while self._left_at and now - self._left_at[0] > _MEASURED_SECONDS:
+            self._left_at.popleft()
+        return len(self._left_at) / _MEASURED_SECONDS
 
     @property
     def waiting(self) -> int:
@@ -75,8 +91,8 @@ class PacedSender:
 
     def send(self, message: str) -> None:
         """Write ``message`` now if the rate allows it, else as soon as it does."""
-        is_order = message.split("\0", 1)[0] in ORDER_MESSAGES
-        (self._orders if is_order else self._others).append(message)
+        is_urgent = message.split("\0", 1)[0] in self.urgent
+        (self._orders if is_urgent else self._others).append(message)
         if self._timer is None:
             self._drain()
 
@@ -104,7 +120,11 @@ class PacedSender:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._drain)
                 return
             queue = self._orders or self._others
-            self._write(queue.popleft())
+            message = queue.popleft()
+            self._write(message)
+            self._left_at.append(self._bucket.now())
+            if len(self._left_at) > _MEASURED_SECONDS * self._bucket.rate:
+                self._left_at.popleft()
             self._signal()
 
     def _signal(self) -> None:

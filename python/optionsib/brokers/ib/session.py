@@ -1,24 +1,22 @@
 """One TWS connection from handshake to loss, with time-outs on every question."""
 
-# Much of ib_async is untyped:
+# Much of the library is untyped:
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ib_async import IB
-from ib_async import Order as IBOrder
-from ib_async.objects import PriceIncrement
-from ib_async.order import OrderState
-from ib_async.wrapper import RequestError
-
-from optionsib.brokers.ib.client import Callbacks, DecodeAlarm, TwsClient, TwsWrapper
+from optionsib.brokers.api import MessageTap
+from optionsib.brokers.ib.client import TwsClient
+from optionsib.brokers.ib.library import IB, BarData, OrderState, PriceIncrement, RequestError
+from optionsib.brokers.ib.library import Contract as IBContract
+from optionsib.brokers.ib.library import Order as IBOrder
 from optionsib.brokers.ib.pacing import TokenBucket
+from optionsib.brokers.ib.wrapper import Callbacks, DecodeAlarm, TwsWrapper
 from optionsib.common.errors import BrokerError
 
 T = TypeVar("T")
@@ -34,15 +32,28 @@ class TwsSession(IB):
         Hears every decoded message.
     bucket : TokenBucket
         Paces what is sent.
+    heartbeat_first : bool
+        Whether a question for the time overtakes other requests, as orders do.
+    tap : callable, optional
+        Sees every message after the handshake.
     """
 
-    def __init__(self, callbacks: Callbacks, bucket: TokenBucket) -> None:
+    def __init__(
+        self,
+        callbacks: Callbacks,
+        bucket: TokenBucket,
+        *,
+        heartbeat_first: bool = False,
+        tap: MessageTap | None = None,
+    ) -> None:
         super().__init__()
         self.RaiseRequestErrors = True
         self.errorEvent -= self._onError  # would send a request past our pacing
         self.callbacks = callbacks
         self.wrapper: TwsWrapper = TwsWrapper(self, callbacks)
-        self.client: Any = TwsClient(self.wrapper, bucket, DecodeAlarm(callbacks))
+        self.client: Any = TwsClient(self.wrapper, bucket, DecodeAlarm(callbacks), tap)
+        if heartbeat_first:
+            self.client.heartbeat_first()
         self.client.apiEnd += self._lost
         self._closing = False
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -134,17 +145,30 @@ class TwsSession(IB):
         BrokerError
             If the broker stays silent for ``timeout`` seconds, refuses, or the connection is lost.
         """
-        async with self._locks[name] if in_turn else contextlib.nullcontext():
-            try:
-                return await asyncio.wait_for(request(), timeout)
-            except TimeoutError as error:
-                raise BrokerError(
-                    f"{self._where} did not answer {name} within {timeout:g} s; nothing was assumed"
-                ) from error
-            except ConnectionError as error:
-                raise BrokerError(f"connection to {self._where} lost while asking {name}") from error
-            except RequestError as error:
-                raise RequestRefusedError(name, error.code, error.message) from error
+        if not in_turn:
+            return await self._answer(name, request, timeout)
+
+        async def in_its_turn() -> T:
+            async with self._locks[name]:
+                return await self._answer(name, request, timeout)
+
+        # An asker that is cancelled leaves its turn only when the answer is there: it would be taken for
+        # the answer to the next question.
+        asking = asyncio.ensure_future(in_its_turn())
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(asking)
+
+    async def _answer(self, name: str, request: Callable[[], Awaitable[T]], timeout: float) -> T:
+        try:
+            return await asyncio.wait_for(request(), timeout)
+        except TimeoutError as error:
+            raise BrokerError(
+                f"{self._where} did not answer {name} within {timeout:g} s; nothing was assumed"
+            ) from error
+        except ConnectionError as error:
+            raise BrokerError(f"connection to {self._where} lost while asking {name}") from error
+        except RequestError as error:
+            raise RequestRefusedError(name, error.code, error.message) from error
 
     def request_ids(self) -> Awaitable[int]:
         """Ask for the next order id: the lightest round trip that changes nothing."""
@@ -183,6 +207,27 @@ class TwsSession(IB):
         finally:
             if self.client.isReady():
                 self.client.cancelAccountSummary(request_id)
+
+    def request_snapshot(self, request_id: int, contract: IBContract) -> Awaitable[object]:
+        """Ask for one picture of a quote; done when the broker says that it is complete."""
+        future: asyncio.Future[object] = self.wrapper.startReq(request_id)
+        self.client.reqMktData(request_id, contract, "", True, False, [])
+        return future
+
+    async def request_bars(self, contract: IBContract, *question: object) -> list[BarData]:
+        """Ask for bars; ``question``: end, duration, bar size, what to show, regular hours only."""
+        request_id = self.client.getReqId()
+        future: asyncio.Future[list[BarData]] = self.wrapper.startReq(request_id)
+        end, duration, bar_size, what, regular_hours = question
+        self.client.reqHistoricalData(
+            request_id, contract, end, duration, bar_size, what, regular_hours, 2, False, []
+        )
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if self.client.isReady():
+                self.client.cancelHistoricalData(request_id)
+            raise
 
     def _lost(self) -> None:
         if not self._closing:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from optionsib.brokers.paper.wire import Field, FieldReader, format_price, price_from_number
 from optionsib.common.errors import DataError
-from optionsib.common.ports import QuoteTape
+from optionsib.common.ports import (
+    ChainParameters,
+    ContractListing,
+    ContractQuery,
+    QuoteTape,
+    SimulatedMarket,
+    TradingDay,
+)
 from optionsib.common.types import SECOND_NS, Contract, TickGrid
 
 ZONE_NAME = "America/New_York"
@@ -44,74 +52,102 @@ class ComboLeg:
         return self.ratio if self.action == "BUY" else -self.ratio
 
 
-@dataclass(frozen=True, slots=True)
-class ContractQuery:
-    """A contract as a client describes it; empty or 0 = any. ``strike`` in currency."""
-
-    con_id: int = 0
-    symbol: str = ""
-    security_type: str = ""
-    expiry: str = ""
-    strike: float = 0.0
-    right: str = ""
-    multiplier: str = ""
-    exchange: str = ""
-    currency: str = ""
-    local_symbol: str = ""
-    trading_class: str = ""
-
-
 def read_contract(fields: FieldReader) -> ContractQuery:
     """Take the twelve contract fields of a request."""
     con_id, symbol, security_type, expiry = fields.integer(), fields.text(), fields.text(), fields.text()
     strike, right, multiplier, exchange = fields.number(), fields.text(), fields.text(), fields.text()
-    fields.skip(1)  # primary exchange
+    primary_exchange, currency, symbol_here = fields.text(), fields.text(), fields.text()
     return ContractQuery(
-        con_id,
-        symbol,
-        security_type,
-        expiry,
-        strike or 0.0,
-        right,
-        multiplier,
-        exchange,
-        fields.text(),
-        fields.text(),
-        fields.text(),
+        con_id=con_id,
+        symbol=symbol,
+        security_type=security_type,
+        expiry=expiry,
+        strike=strike or 0.0,
+        right=right,
+        multiplier=multiplier,
+        exchange=exchange,
+        primary_exchange=primary_exchange,
+        currency=currency,
+        local_symbol=symbol_here,
+        trading_class=fields.text(),
     )
 
 
-def read_combo_legs(fields: FieldReader, *, extra_fields: int = 0) -> tuple[ComboLeg, ...]:
-    """Take a counted list of combination legs, each followed by ``extra_fields`` unused fields."""
+def read_combo_legs(fields: FieldReader) -> tuple[ComboLeg, ...]:
+    """Take a counted list of combination legs."""
     legs = []
     for _ in range(fields.count(_MAXIMUM_LEGS)):
         legs.append(ComboLeg(fields.integer(), fields.integer(), fields.text(), fields.text()))
-        fields.skip(extra_fields)
     return tuple(legs)
 
 
-class ContractDirectory:
-    """The underlying and the options of a tape, found by id or by description."""
+class _ContractsById(Mapping[int, Contract]):
+    """All contracts by id: those of the tape, and any other that the simulated market lists."""
 
-    def __init__(self, tape: QuoteTape) -> None:
+    def __init__(self, listed: dict[int, Contract], market: SimulatedMarket | None) -> None:
+        self._listed, self._market = listed, market
+
+    def __getitem__(self, con_id: int) -> Contract:
+        found = self._listed.get(con_id)
+        if found is None and self._market is not None:
+            listing = self._market.listing(con_id)
+            found = listing.contract if listing is not None else None
+        if found is None:
+            raise KeyError(con_id)
+        return found
+
+    def __contains__(self, con_id: object) -> bool:
+        return self.get(con_id) is not None if isinstance(con_id, int) else False
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+class ContractDirectory:
+    """What is listed, found by id or by description: the tape first, then the simulated market.
+
+    ``by_id`` finds any contract; iterating over it gives those of the tape alone.
+    """
+
+    def __init__(self, tape: QuoteTape, market: SimulatedMarket | None = None) -> None:
         self.underlying = tape.underlying
         self.options = tuple(tape.contracts)
+        self.market = market
         self._listed = (self.underlying, *self.options)
-        self.by_id: dict[int, Contract] = {}
+        of_tape: dict[int, Contract] = {}
         self._market_rules: dict[TickGrid, int] = {}
         for contract in self._listed:
-            if contract.con_id in self.by_id:
+            if contract.con_id in of_tape:
                 raise DataError(f"tape {tape.name}: contract id {contract.con_id} is listed twice")
             if contract.expiry_ns % SECOND_NS:
                 raise DataError(
                     f"tape {tape.name}: expiry of contract {contract.con_id} is {contract.expiry_ns} ns, "
                     "a whole second is expected"
                 )
-            self.by_id[contract.con_id] = contract
-            self._market_rules.setdefault(contract.tick_grid, FIRST_MARKET_RULE + len(self._market_rules))
+            of_tape[contract.con_id] = contract
+            self._add_rule(contract.tick_grid)
+        for grid in market.tick_grids if market is not None else ():
+            self._add_rule(grid)
+        self.tape_ids = frozenset(of_tape)
+        self.by_id = _ContractsById(of_tape, market)
         self._suffix = " (simulated)" if tape.simulated else ""
-        opens, closes = local_time(tape.session_open_ns), local_time(tape.session_close_ns)
-        self._hours = f"{opens:%Y%m%d:%H%M}-{closes:%Y%m%d:%H%M}"
+        self._session = (tape.session_open_ns, tape.session_close_ns)
+        self.today = f"{local_time(tape.session_open_ns):%Y%m%d}"
+
+    def _add_rule(self, grid: TickGrid) -> None:
+        self._market_rules.setdefault(grid, FIRST_MARKET_RULE + len(self._market_rules))
+
+    def is_simulated(self, con_id: int) -> bool:
+        """Whether the contract belongs to the simulated market and not to the tape."""
+        return con_id not in self.tape_ids
+
+    def underlying_of(self, contract: Contract) -> Contract | None:
+        """Return what an option or a future is on; None for anything else."""
+        listing = self.listing(contract.con_id)
+        return None if listing is None else listing.underlying
 
     def market_rule(self, rule_id: int) -> TickGrid | None:
         """Return the tick grid with this market rule id."""
@@ -120,97 +156,101 @@ class ContractDirectory:
                 return grid
         return None
 
+    def rule_of(self, contract: Contract) -> int:
+        """Return the market rule id of a contract."""
+        return self._market_rules[contract.tick_grid]
+
     def find(self, query: ContractQuery) -> list[Contract]:
         """Return the listed contracts that fit ``query``, in listing order."""
         right = _RIGHTS.get(query.right.upper())
         strike = price_from_number(query.strike)
-        if right is None or strike is None or query.exchange not in ("", "SMART", "BEST"):
+        if right is None or strike is None:
             return []
         if query.con_id:
             listed = self.by_id.get(query.con_id)
             return [listed] if listed is not None else []
+        found = []
+        if query.exchange in ("", "SMART", "BEST"):
+            found = [one for one in self._listed if _fits(query, one, strike, right)]
+        if found or self.market is None or query.symbol == self.underlying.symbol:
+            return found
         return [
-            contract
-            for contract in self._listed
-            if query.symbol in ("", contract.symbol)
-            and query.security_type in ("", contract.security_type)
-            and query.currency in ("", contract.currency)
-            and query.trading_class in ("", trading_class(contract))
-            and query.local_symbol in ("", local_symbol(contract))
-            and (not contract.right or query.multiplier in ("", str(contract.multiplier)))
-            and strike in (0, contract.strike)
-            and right in ("", contract.right)
-            and _expiry_fits(query.expiry, contract)
+            listing.contract
+            for listing in self.market.find(query)
+            if listing.contract.symbol != self.underlying.symbol
         ]
 
-    def details(self, request_id: int, contract: Contract, version: int) -> list[Field]:
-        """Return the contractDetails message."""
+    def listing(self, con_id: int) -> ContractListing | None:
+        """Return what is known about a contract."""
+        if con_id not in self.tape_ids:
+            return self.market.listing(con_id) if self.market is not None else None
+        contract = self.by_id[con_id]
         is_option = contract.security_type == "OPT"
-        rule = str(self._market_rules[contract.tick_grid])
-        expiry = last_trade_date(contract)
-        last_trade = ""
-        if contract.expiry_ns:
-            last_trade = f"{expiry} {local_time(contract.expiry_ns):%H:%M:%S} {ZONE_NAME}"
-        under = self.underlying
-        smallest = min(band.increment for band in contract.tick_grid.bands)
-        old = version < 164
-        sizes: list[Field] = [] if version < 163 else ["1"] if old else ["1", "1", "1"]
-        return [
-            *([10, 8] if old else [10]),
-            request_id,
-            contract.symbol,
-            contract.security_type,
-            last_trade or expiry,
-            format_price(contract.strike),
-            contract.right,
-            contract.exchange,
-            contract.currency,
-            local_symbol(contract),
-            trading_class(contract),  # market name
-            trading_class(contract),
-            contract.con_id,
-            format_price(smallest),
-            *(["100"] if old else []),
-            contract.multiplier if is_option else "",
-            "LMT,WHATIF",
-            "SMART",
-            1,
-            under.con_id if is_option else 0,
-            under.symbol + self._suffix,
-            "",
-            expiry[:6],
-            "",
-            "",
-            "",
-            ZONE_NAME,
-            self._hours,
-            self._hours,
-            "",
-            0,
-            0,
-            1,
-            under.symbol if is_option else "",
-            under.security_type if is_option else "",
-            rule,
-            contract.expiry_date,
-            "" if is_option else "COMMON",
-            *sizes,
-        ]
+        return ContractListing(
+            contract=contract,
+            underlying=self.underlying if is_option else None,
+            long_name=self.underlying.symbol + self._suffix,
+            market_name=trading_class(contract),
+            primary_exchange="",
+            exchanges=("SMART",),
+            time_zone=ZONE_NAME,
+            stock_type="" if is_option else "COMMON",
+        )
 
-    def chain_parameters(self, request_id: int) -> list[list[Field]]:
-        """Return one securityDefinitionOptionParameter message a trading class, without the end."""
+    def trading_days(self, con_id: int, first: str, count: int) -> list[TradingDay]:
+        """Return calendar days as ``SimulatedMarket.trading_days``; a tape knows its own day alone."""
+        if con_id not in self.tape_ids:
+            return list(self.market.trading_days(con_id, first, count)) if self.market is not None else []
+        start = dt.date(int(first[:4]), int(first[4:6]), int(first[6:])) + dt.timedelta(
+            days=min(0, count + 1)
+        )
+        labels = [f"{start + dt.timedelta(days=k):%Y%m%d}" for k in range(abs(count))]
+        return [TradingDay(self.today, self._session, self._session)] if self.today in labels else []
+
+    def chains(self, symbol: str, security_type: str, con_id: int, exchange: str) -> list[ChainParameters]:
+        """Return the option chains of an underlying; empty if there is no such underlying.
+
+        ``exchange`` is that of options on a future, empty for any.
+        """
+        under = self.underlying
+        if (symbol, security_type) == (under.symbol, under.security_type):
+            return self._tape_chains() if con_id in (0, under.con_id) else []
+        found = self.by_id.get(con_id)
+        if self.market is None or found is None or con_id in self.tape_ids:
+            return []
+        if (found.symbol, found.security_type) != (symbol, security_type):
+            return []
+        return [one for one in self.market.chains(con_id) if exchange in ("", one.exchange)]
+
+    def _tape_chains(self) -> list[ChainParameters]:
         classes: dict[tuple[str, int], list[Contract]] = {}
         for contract in self.options:
             classes.setdefault((trading_class(contract), contract.multiplier), []).append(contract)
-        messages: list[list[Field]] = []
-        for (name, multiplier), contracts in classes.items():
-            expiries = sorted({last_trade_date(contract) for contract in contracts})
-            strikes = sorted({contract.strike for contract in contracts})
-            message: list[Field] = [75, request_id, "SMART", self.underlying.con_id, name, multiplier]
-            message += [len(expiries), *expiries]
-            message += [len(strikes), *map(format_price, strikes)]
-            messages.append(message)
-        return messages
+        return [
+            ChainParameters(
+                "SMART",
+                self.underlying.con_id,
+                name,
+                multiplier,
+                tuple(sorted({last_trade_date(contract) for contract in contracts})),
+                tuple(sorted({contract.strike for contract in contracts})),
+            )
+            for (name, multiplier), contracts in classes.items()
+        ]
+
+
+def _fits(query: ContractQuery, contract: Contract, strike: int, right: str) -> bool:
+    return (
+        query.symbol in ("", contract.symbol)
+        and query.security_type in ("", contract.security_type)
+        and query.currency in ("", contract.currency)
+        and query.trading_class in ("", trading_class(contract))
+        and query.local_symbol in ("", local_symbol(contract))
+        and (not contract.right or query.multiplier in ("", str(contract.multiplier)))
+        and strike in (0, contract.strike)
+        and right in ("", contract.right)
+        and _expiry_fits(query.expiry, contract)
+    )
 
 
 def last_trade_date(contract: Contract) -> str:
@@ -242,7 +282,7 @@ def contract_fields(contract: Contract, *, exchange: str | None = None) -> list[
         last_trade_date(contract),
         format_price(contract.strike),
         contract.right,
-        contract.multiplier if contract.security_type == "OPT" else "",
+        contract.multiplier if contract.security_type in ("OPT", "FUT", "FOP") else "",
         contract.exchange if exchange is None else exchange,
         contract.currency,
         local_symbol(contract),

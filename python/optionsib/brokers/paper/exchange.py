@@ -10,37 +10,34 @@ executions outlive connections. Nothing that is sent depends on the wall clock i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.computations import OptionComputer
 from optionsib.brokers.paper.contracts import ContractDirectory, local_time, time_stamp
+from optionsib.brokers.paper.desk_rules import DeskRules
+from optionsib.brokers.paper.entitlements import Entitlement
+from optionsib.brokers.paper.faults import Faults
+from optionsib.brokers.paper.history import BarSource
+from optionsib.brokers.paper.limits import Limits
 from optionsib.brokers.paper.market_data import MarketData
-from optionsib.brokers.paper.matching import Matching
+from optionsib.brokers.paper.market_requests import MarketRequests
 from optionsib.brokers.paper.order_desk import OrderDesk
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.brokers.paper.requests import RequestHandlers
-from optionsib.brokers.paper.session import NO_REQUEST, Session
-from optionsib.brokers.paper.wire import (
-    MAGIC,
-    FieldReader,
-    WireError,
-    negotiate_version,
-    pack,
-    read_payload,
-    split_fields,
-)
+from optionsib.brokers.paper.server import SessionServer
+from optionsib.brokers.paper.session import Session
 from optionsib.common.config import FeesConfig
-from optionsib.common.errors import BrokerError, DataError, OptionsIBError
+from optionsib.common.errors import DataError, OptionsIBError
 from optionsib.common.fees import FeeTable
-from optionsib.common.ports import QuoteTape, TapeStep
+from optionsib.common.ports import QuoteTape, SimulatedMarket, TapeQuote, TapeStep
 from optionsib.common.types import MONEY_SCALE, SECOND_NS
 
-HANDSHAKE_SECONDS = 10.0
-CLOSING_SECONDS = 2.0
-MAXIMUM_CLIENTS = 32
-START_API = 71
+TICK_SECONDS = 0.25  # wall time between moves of the simulated market, not below a simulated second
 
 
 class PaperExchange:
@@ -70,7 +67,21 @@ class PaperExchange:
     rate
         Continuously compounded rate for the implied volatilities that are sent.
     seed
-        Numbers the session: order and execution ids of different seeds never coincide.
+        Numbers the session: order and execution ids of different seeds never coincide. Chance in the
+        faults comes from it too.
+    limits
+        What a connection may ask; nothing is limited by default.
+    desk_rules
+        What the order desk does, switch by switch.
+    market
+        Where every symbol comes from that the tape does not list; by default there is none.
+    entitlement
+        Which market data the account has subscribed to, see ``entitlements``.
+
+    Attributes
+    ----------
+    faults
+        Arms what shall go wrong.
     """
 
     def __init__(
@@ -88,6 +99,10 @@ class PaperExchange:
         market_data_lines: int = 250,
         rate: float = 0.0,
         seed: int = 0,
+        limits: Limits | None = None,
+        desk_rules: DeskRules | None = None,
+        market: SimulatedMarket | None = None,
+        entitlement: Entitlement = "live",
     ) -> None:
         if speed <= 0:
             raise ValueError(f"speed must be above 0, got {speed}")
@@ -95,36 +110,46 @@ class PaperExchange:
             raise ValueError(f"pace must be 'lockstep' or 'real', got {pace!r}")
         if not account.startswith("DU"):
             raise ValueError(f"a paper account's name begins with DU, got {account!r}")
-        self._host, self._port = host, port
         self._pace, self._speed = pace, speed
         self._owner_client_id = owner_client_id
         self._tape_name = tape.name
         self._closes_ns = tape.session_close_ns
         self._now_ns = tape.session_open_ns
         self._steps: Iterator[TapeStep] = iter(tape.steps())
+        self._traded_until_ns = self._now_ns
         self._finished = False
 
-        directory = ContractDirectory(tape)
-        self._board = QuoteBoard(frozenset(directory.by_id))
+        directory = ContractDirectory(tape, market)
+        self._market = market
+        self._board = QuoteBoard(directory.tape_ids, market)
+        self._board.now_ns = tape.session_open_ns
         self._account = Account(account, initial_cash, directory, self._board)
         trading_date = local_time(tape.session_open_ns).date()
         self._desk = OrderDesk(
             directory,
-            Matching(contract.con_id for contract in directory.options),
+            self._board,
             self._account,
             FeeTable(fees, trading_date),
-            self.session_of,
+            self.sessions,
+            rules=desk_rules,
             seed=seed,
         )
         computer = OptionComputer(directory, self._board, rate)
-        self._market_data = MarketData(directory, self._board, computer)
-        self._requests = RequestHandlers(
-            self, directory, self._market_data, self._desk, self._account, market_data_lines=market_data_lines
+        market_requests = MarketRequests(
+            self,
+            directory,
+            MarketData(directory, self._board, computer),
+            computer,
+            BarSource(directory, self._board),
+            market_data_lines=market_data_lines,
+            entitlement=entitlement,
         )
+        self._requests = RequestHandlers(self, directory, market_requests, self._desk, self._account)
 
-        self._server: asyncio.Server | None = None
-        self._sessions: dict[int, Session] = {}
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self.faults = Faults(self, self._desk.interventions, seed=seed)
+        self._server = SessionServer(self, host, port, limits=limits or Limits.off(), faults=self.faults)
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._due_count = itertools.count()
         self._player: asyncio.Task[None] | None = None
         self._failure: OptionsIBError | None = None
         self._closed = asyncio.Event()
@@ -139,15 +164,8 @@ class PaperExchange:
         BrokerError
             If the port cannot be bound; nothing is running then.
         """
-        try:
-            self._server = await asyncio.start_server(self._connected, self._host, self._port)
-        except OSError as error:
-            raise BrokerError(
-                f"paper exchange cannot listen on {self._host}:{self._port}: {error.strerror or error}; "
-                "choose a free port"
-            ) from error
-        self._port = int(self._server.sockets[0].getsockname()[1])
-        return self._port
+        await self._server.start()
+        return self._server.port
 
     async def serve_until_closed(self) -> None:
         """Wait until :meth:`close` is called.
@@ -163,36 +181,22 @@ class PaperExchange:
 
     async def close(self) -> None:
         """Stop listening and drop all clients; orders and positions are gone with the object."""
-        if self._server is not None:
-            self._server.close()
         if self._player is not None:
             self._player.cancel()
             await asyncio.gather(self._player, return_exceptions=True)
-        tasks = list(self._connections)
-        for writer in self._connections.values():
-            writer.close()
-        if tasks:
-            _, unread = await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
-            for task in unread:
-                self._connections[task].transport.abort()
-            await asyncio.gather(*unread, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
+        await self._server.close()
         self._closed.set()
 
-    def _fail(self, error: OptionsIBError) -> None:
+    def failed(self, error: OptionsIBError) -> None:
         """Stop everything: a tape that broke cannot go on."""
         self._failure = error
-        if self._server is not None:
-            self._server.close()
-        for writer in self._connections.values():
-            writer.close()
+        self._server.stop()
         self._closed.set()
 
     @property
     def port(self) -> int:
         """The port that clients connect to."""
-        return self._port
+        return self._server.port
 
     @property
     def now_ns(self) -> int:
@@ -204,13 +208,41 @@ class PaperExchange:
         """Whether the session still takes orders."""
         return self._now_ns < self._closes_ns
 
+    # --- clients ---------------------------------------------------------------------------------
+
     def sessions(self) -> list[Session]:
         """Return the clients that have started the API, by client id."""
-        return [session for _, session in sorted(self._sessions.items())]
+        return self._server.sessions()
 
     def session_of(self, client_id: int) -> Session | None:
         """Return the connected client with this id."""
-        return self._sessions.get(client_id)
+        return self._server.session_of(client_id)
+
+    def opened(self, session: Session) -> None:
+        """Greet a client; with real pace the first one sets time going."""
+        self._requests.greet(session)
+        if self._pace == "real" and self._player is None:
+            self._player = asyncio.create_task(self._play_in_real_time())
+
+    def handle(self, session: Session, message: list[str]) -> None:
+        """Answer one request."""
+        self._requests.handle(session, message)
+
+    def flush(self) -> None:
+        """Hand what is queued to the sockets."""
+        self._server.flush()
+
+    def cut(self, client_id: int | None = None) -> int:
+        """Break one client's connection, or all; return how many."""
+        return self._server.cut(client_id)
+
+    def restart(self, seconds: float) -> None:
+        """Break all connections and refuse new ones for ``seconds`` of wall time."""
+        self._server.restart(seconds)
+
+    def linger(self, client_id: int, seconds: float) -> None:
+        """Refuse ``client_id`` as already in use for ``seconds`` of wall time."""
+        self._server.linger(client_id, seconds)
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -219,6 +251,26 @@ class PaperExchange:
         if self._pace == "lockstep" and session.client_id == self._owner_client_id:
             self._play_step()
         session.send([49, 1, self._now_ns // SECOND_NS])
+
+    def tell_account_changes(self) -> None:
+        """Send positions, account values and profit to everybody who subscribed."""
+        self._requests.accounts.tell_changes()
+        self._requests.accounts.tell_profit()
+
+    def call_at(self, at_ns: int, action: Callable[[], None]) -> None:
+        """Call ``action`` once simulated time has come to ``at_ns`` (UTC ns)."""
+        heapq.heappush(self._due, (at_ns, next(self._due_count), action))
+
+    def call_after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call ``action`` after ``seconds``: simulated ones in lockstep, wall time with real pace."""
+        if self._pace == "real":
+            asyncio.get_running_loop().call_later(seconds, action)
+        else:
+            self.call_at(self._now_ns + round(seconds * SECOND_NS), action)
+
+    def _act_on_time(self) -> None:
+        while self._due and self._due[0][0] <= self._now_ns:
+            heapq.heappop(self._due)[2]()
 
     def _play_step(self) -> None:
         step = self._next_step()
@@ -242,20 +294,49 @@ class PaperExchange:
         if step.at_ns < self._now_ns:
             raise DataError(f"tape runs backwards: step at {step.at_ns} ns after {self._now_ns} ns")
         self._now_ns = step.at_ns
-        changed = self._board.apply(step)
-        self._market_data.publish(self.sessions(), changed, self._now_ns)
-        if self._desk.show(changed, self._now_ns):
-            self._requests.tell_account_changes()
+        self._act_on_time()
+        self._show(self._board.apply(step))
+
+    def _show(self, changed: list[TapeQuote]) -> None:
+        """Tell everybody what the present instant has changed, and let orders meet it."""
+        sessions, market = self.sessions(), self._requests.market
+        watched = market.watched(sessions) | self._desk.watched()
+        changed = changed + self._board.refresh(watched, self._now_ns)
+        market.publish(sessions, changed, self._now_ns)
+        executed = self._let_trade()
+        executed |= self._desk.show(changed, self._now_ns)
         if not self.is_open:
-            self._desk.expire_day_orders(self._now_ns)
-        self._requests.tell_profit()
+            executed |= self._close_session()
+        if executed:
+            self._requests.accounts.tell_changes()
+        self._requests.accounts.tell_profit()
+
+    def _let_trade(self) -> bool:
+        """Let the simulated market's trades since the last instant reach resting orders (queue model)."""
+        since_ns, self._traded_until_ns = self._traded_until_ns, self._now_ns
+        if self._market is None or not self._desk.rules.queue:
+            return False
+        executed = False
+        for con_id in self._desk.matching.resting():
+            if self._account.directory.is_simulated(con_id):
+                for trade in self._market.trades(con_id, since_ns, self._now_ns):
+                    executed |= self._desk.show_trade(con_id, trade.price, trade.size, self._now_ns)
+        return executed
 
     def _finish(self) -> None:
         """Stand at the closing time; what was good for the day ends."""
-        if not self._finished:
-            self._finished = True
-            self._now_ns = max(self._now_ns, self._closes_ns)
-            self._desk.expire_day_orders(self._now_ns)
+        if self._now_ns < self._closes_ns:
+            self._now_ns = self._board.now_ns = self._closes_ns
+        self._act_on_time()
+        if self._close_session():
+            self.tell_account_changes()
+
+    def _close_session(self) -> bool:
+        """End what the session's end ends, once; tell whether anything was executed."""
+        if self._finished:
+            return False
+        self._finished = True
+        return self._desk.close_session(self._now_ns)
 
     async def _play_in_real_time(self) -> None:
         loop = asyncio.get_running_loop()
@@ -265,86 +346,26 @@ class PaperExchange:
             due = began + (at_ns - opened_ns) / SECOND_NS / self._speed
             await asyncio.sleep(max(0.0, due - loop.time()))
 
+        async def tick_until(at_ns: int) -> None:
+            """Let the simulated market move between the steps of the tape."""
+            every_ns = max(1, math.ceil(self._speed * TICK_SECONDS)) * SECOND_NS
+            while self._market is not None and (next_ns := self._now_ns + every_ns) < at_ns:
+                await wait_for(next_ns)
+                self._now_ns = next_ns
+                self._act_on_time()
+                self._show([])
+                self.flush()
+
         try:
             while (step := self._next_step()) is not None:
+                await tick_until(step.at_ns)
                 await wait_for(step.at_ns)
                 self._play(step)
-                self._flush()
+                self.flush()
+            await tick_until(self._closes_ns)
         except OptionsIBError as error:
-            self._fail(error)
+            self.failed(error)
             return
         await wait_for(self._closes_ns)
         self._finish()
-        self._flush()
-
-    # --- connections -----------------------------------------------------------------------------
-
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAXIMUM_CLIENTS or self._closed.is_set():
-            writer.close()
-            return
-        self._connections[task] = writer
-        session: Session | None = None
-        try:
-            async with asyncio.timeout(HANDSHAKE_SECONDS):
-                session = await self._shake_hands(reader, writer)
-            if session is not None and self._register(session):
-                await self._serve(session, reader)
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-            pass  # the client has gone, or never became one
-        except WireError as error:
-            if session is not None:  # it got far enough to understand why it is dropped
-                session.error(NO_REQUEST, 320, f"Server error when reading an API client request: {error}")
-        except OptionsIBError as error:
-            self._fail(error)
-        finally:
-            del self._connections[task]
-            if session is not None:
-                session.flush()
-                if self._sessions.get(session.client_id) is session:
-                    del self._sessions[session.client_id]
-            writer.close()
-
-    async def _shake_hands(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> Session | None:
-        """Agree on a version and wait for startApi; None if the client is too old or too new."""
-        magic = await reader.readexactly(len(MAGIC))
-        if magic != MAGIC:
-            raise WireError(f"connection must begin with {MAGIC!r}, got {magic!r}")
-        version = negotiate_version(await read_payload(reader))
-        if version is None:
-            return None
-        writer.write(pack([version, time_stamp(self._now_ns)]))
-        fields = FieldReader(split_fields(await read_payload(reader)))
-        message_id, _, client_id = fields.integer(None), fields.integer(None), fields.integer(None)
-        session = Session(writer, version)
-        if message_id != START_API or client_id < 0:
-            raise WireError(f"startApi ({START_API}) with a client id expected, got message {message_id}")
-        session.client_id = client_id
-        return session
-
-    def _register(self, session: Session) -> bool:
-        if session.client_id in self._sessions:
-            session.error(NO_REQUEST, 326, "Unable to connect as the client id is already in use.")
-            return False
-        self._sessions[session.client_id] = session
-        self._requests.greet(session)
-        if self._pace == "real" and self._player is None:
-            self._player = asyncio.create_task(self._play_in_real_time())
-        return True
-
-    async def _serve(self, session: Session, reader: asyncio.StreamReader) -> None:
-        self._flush()
-        while True:
-            message = split_fields(await read_payload(reader))
-            try:
-                self._requests.handle(session, message)
-            finally:
-                self._flush()
-            await session.drain()
-
-    def _flush(self) -> None:
-        for session in self._sessions.values():
-            session.flush()
+        self.flush()

@@ -1,28 +1,33 @@
 """Client orders against the displayed quotes of the tape.
 
-Each option has a native price-time book in which the tape's two displayed sides are orders like the
-clients' own. A quote that changes replaces both of its sides: taken size is there again, and a
-resting client order that the new opposite side reaches fills at its own limit. An arriving order
-fills at the displayed price. A quote whose bid is not below its ask is shown, but nobody can trade
-on it.
+Each contract that somebody trades has a native price-time book in which the displayed sides are
+orders like the clients' own. An arriving order fills at the displayed price; a resting one fills at
+its own limit when a new quote's opposite side reaches it. What is taken from a displayed side is gone
+until the next quote of the contract. A quote whose bid is not below its ask is shown, but nobody can
+trade on it.
 
-A combination *buys* its legs at a net price, the sum over legs of ratio x the displayed opposite
-side. It fills when that sum is not above its limit, all legs together, for as many units as every
-leg's remaining displayed size allows. Arriving, it pays the sum; resting, where the market came to
-it, its own limit. It rests outside the books and meets displayed sides only.
+Limit orders for one contract rest in its book. Everything else is *held* beside the books and meets
+displayed sides only: combinations, market orders that found too little, orders that fill whole or not
+at all, and members of brackets and OCA groups (so that a fill of one is known before the next one is
+tried, and no group is ever filled twice). A combination buys its legs at a net price, the sum over
+legs of ratio x the displayed opposite side; it fills when that sum is not above its limit, all legs
+together, for as many units as every leg's displayed size allows. Arriving it pays the sum; held, where
+the market came to it, its own limit. ``NonGuaranteed`` is echoed to clients and changes nothing here.
+
+``queue=True`` gives resting orders a place in the queue, see ``DisplayedBook``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from optionsib.book import ASK, BID, MAX_QUANTITY, MatchingEngine, Trade
+from optionsib.book import Trade
+from optionsib.brokers.paper.displayed_book import DisplayedBook
 from optionsib.brokers.paper.orders import ClientOrder
 from optionsib.common.ports import TapeQuote
 
-_TAPE_BID, _TAPE_ASK = -1, -2  # order ids of the displayed sides; client orders use their permId
-_EXPECTED_ORDERS = 16
+QuoteOf = Callable[[int], TapeQuote | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,68 +45,115 @@ class OrderFill:
 
 
 class Matching:
-    """The books of all options, and the combinations that rest beside them."""
+    """The books of all traded contracts, and the orders that are held beside them.
 
-    def __init__(self, con_ids: Iterable[int]) -> None:
-        self._books = {con_id: MatchingEngine(_EXPECTED_ORDERS) for con_id in con_ids}
-        self._resting: dict[int, ClientOrder] = {}  # single-contract orders by permId
-        self._combos: dict[int, ClientOrder] = {}  # combinations by permId
+    Parameters
+    ----------
+    quote_of
+        The standing quote of a contract; asked once, when its book is opened.
+    queue
+        Whether resting orders wait behind the size that was displayed before them.
+    """
 
-    def show(self, quotes: Iterable[TapeQuote]) -> list[OrderFill]:
-        """Display new quotes and return the fills of resting orders.
+    def __init__(self, quote_of: QuoteOf, *, queue: bool = False) -> None:
+        self._quote_of = quote_of
+        self._queue = queue
+        self._books: dict[int, DisplayedBook] = {}
+        self._shown: dict[int, TapeQuote] = {}  # the last quote that a book was told
+        self._asked: dict[int, TapeQuote] = {}  # the last quote that a book asked for
+        self._resting: dict[int, ClientOrder] = {}  # in a book, by permId
+        self._held: dict[int, ClientOrder] = {}  # beside the books, by permId
 
-        Single contracts first, in order of ``quotes``; then the combinations by order id.
-        """
+    def display(self, quotes: Iterable[TapeQuote]) -> list[OrderFill]:
+        """Show new quotes; return the fills of the orders that rest in the books, contract by contract."""
         fills: list[OrderFill] = []
         for quote in quotes:
-            if quote.con_id in self._books:
-                fills += self._show(self._books[quote.con_id], quote)
-        for order in sorted(self._combos.values(), key=lambda one: (one.order_id, one.client_id)):
-            fills += self._match_combo(order, arriving=False)
+            book = self._books.get(quote.con_id)
+            if book is not None:
+                self._shown[quote.con_id] = quote
+                fills += self._fills_of(book, book.display(quote))
         return fills
+
+    def trade(self, con_id: int, price: int, quantity: int) -> list[OrderFill]:
+        """Let a trade of the market happen; return what it gives to resting orders (queue model only)."""
+        book = self._books.get(con_id)
+        return [] if book is None else self._fills_of(book, book.trade(price, quantity))
+
+    def resting(self) -> list[int]:
+        """Return the contracts that orders rest in the books of, by rising id."""
+        return sorted({order.contracts[0].con_id for order in self._resting.values()})
+
+    def held(self) -> list[ClientOrder]:
+        """Return the held orders by order id; give each of them to :meth:`meet` after new quotes."""
+        return sorted(self._held.values(), key=lambda one: (one.order_id, one.client_id, one.perm_id))
+
+    def is_held(self, order: ClientOrder) -> bool:
+        """Whether the order is still held."""
+        return order.perm_id in self._held
 
     def arrive(self, order: ClientOrder) -> list[OrderFill]:
         """Take in a new order; return what it fills at once. The rest of it stays."""
-        if order.is_combo:
-            self._combos[order.perm_id] = order
-            return self._match_combo(order, arriving=True)
-        book = self._books[order.contracts[0].con_id]
+        limit = order.working_limit
+        if limit is None or order.is_combo or order.oca_group or order.parent or _fills_in_lots(order):
+            self._held[order.perm_id] = order
+            fill = self.meet(order, arriving=True)
+            return [] if fill is None else [fill]
         self._resting[order.perm_id] = order
-        result = book.submit(order.perm_id, order.direction, order.limit, order.remaining)
-        return self._fills_of(result.trades)
+        book = self._book(order.contracts[0].con_id)
+        return self._fills_of(book, book.submit(order.perm_id, order.direction, limit, order.workable))
 
     def change(self, order: ClientOrder) -> list[OrderFill]:
         """Work ``order`` at its changed limit or quantity; return what it fills at once.
 
         Less quantity at the same limit keeps the place in the queue.
         """
-        if order.is_combo:
-            return self._match_combo(order, arriving=True)
-        book = self._books[order.contracts[0].con_id]
-        return self._fills_of(book.modify(order.perm_id, order.limit, order.remaining).trades)
+        limit = order.working_limit
+        if order.perm_id in self._held or limit is None:
+            fill = self.meet(order, arriving=True)
+            return [] if fill is None else [fill]
+        book = self._book(order.contracts[0].con_id)
+        return self._fills_of(book, book.modify(order.perm_id, order.direction, limit, order.workable))
 
     def withdraw(self, order: ClientOrder) -> None:
-        """Forget a working order."""
-        if self._combos.pop(order.perm_id, None) is None:
-            del self._resting[order.perm_id]
-            self._books[order.contracts[0].con_id].cancel(order.perm_id)
+        """Forget an order, wherever it is."""
+        if self._held.pop(order.perm_id, None) is None and self._resting.pop(order.perm_id, None) is not None:
+            self._book(order.contracts[0].con_id).cancel(order.perm_id)
 
-    def _show(self, book: MatchingEngine, quote: TapeQuote) -> list[OrderFill]:
-        book.cancel(_TAPE_BID)
-        book.cancel(_TAPE_ASK)
-        if quote.bid is not None and quote.ask is not None and quote.bid >= quote.ask:
-            return []
-        fills: list[OrderFill] = []
-        for tape_id, side, price, size in (
-            (_TAPE_BID, BID, quote.bid, quote.bid_size),
-            (_TAPE_ASK, ASK, quote.ask, quote.ask_size),
-        ):
-            if price is not None and size > 0:
-                result = book.submit(tape_id, side, price, min(size, MAX_QUANTITY))
-                fills += self._fills_of(result.trades)
-        return fills
+    def meet(self, order: ClientOrder, *, arriving: bool = False) -> OrderFill | None:
+        """Fill what a held order can get from the displayed sides; forget the order when it is done."""
+        legs = order.leg_sides()
+        touches: list[int] = []
+        quantity = order.workable
+        for con_id, ratio in legs:
+            touch = self._book(con_id).touch(-1 if ratio > 0 else 1)
+            if touch is None:
+                return None
+            touches.append(touch.price)
+            quantity = min(quantity, touch.quantity // abs(ratio))
+        ratios = [ratio for _, ratio in legs]
+        net = _net_price(touches, ratios)
+        limit = net if order.working_limit is None else order.direction * order.working_limit
+        if quantity < _smallest_fill(order) or net > limit:
+            return None
+        for con_id, ratio in legs:
+            self._book(con_id).take(-1 if ratio > 0 else 1, quantity * abs(ratio))
+        prices = touches if arriving else _raise_net_price(touches, ratios, limit - net)
+        if quantity == order.remaining:
+            del self._held[order.perm_id]
+        return OrderFill(order, quantity, _net_price(prices, ratios), tuple(prices))
 
-    def _fills_of(self, trades: list[Trade]) -> list[OrderFill]:
+    def _book(self, con_id: int) -> DisplayedBook:
+        """Return the book, showing what is displayed now: nobody tells of contracts that nobody watches."""
+        book = self._books.get(con_id)
+        if book is None:
+            book = self._books[con_id] = DisplayedBook(queue=self._queue)
+        quote = self._quote_of(con_id)
+        if quote is not None and quote not in (self._shown.get(con_id), self._asked.get(con_id)):
+            book.display(quote)  # fills nothing: a book in which an order rests is told of every quote
+            self._asked[con_id] = quote
+        return book
+
+    def _fills_of(self, book: DisplayedBook, trades: list[Trade]) -> list[OrderFill]:
         """Return the client orders' fills in ``trades`` of one book, and forget orders that are done."""
         fills = []
         for trade in trades:
@@ -111,39 +163,21 @@ class Matching:
                     price = order.direction * trade.price
                     fills.append(OrderFill(order, trade.quantity, price, (trade.price,)))
         for fill in fills:  # only now: one order may be in several trades
-            order = fill.order
-            if self._books[order.contracts[0].con_id].find(order.perm_id) is None:
-                self._resting.pop(order.perm_id, None)
+            if not book.has(fill.order.perm_id):
+                self._resting.pop(fill.order.perm_id, None)
         return fills
 
-    def _match_combo(self, order: ClientOrder, *, arriving: bool) -> list[OrderFill]:
-        legs = order.leg_sides()
-        touches: list[int] = []
-        quantity = order.remaining
-        for con_id, ratio in legs:
-            displayed = self._books[con_id].find(_TAPE_ASK if ratio > 0 else _TAPE_BID)
-            if displayed is None:
-                return []
-            touches.append(displayed.price)
-            quantity = min(quantity, displayed.quantity // abs(ratio))
-        ratios = [ratio for _, ratio in legs]
-        net, limit = _net_price(touches, ratios), order.direction * order.limit
-        if quantity == 0 or net > limit:
-            return []
-        for con_id, ratio in legs:
-            self._take(con_id, _TAPE_ASK if ratio > 0 else _TAPE_BID, quantity * abs(ratio))
-        prices = touches if arriving else _raise_net_price(touches, ratios, limit - net)
-        if quantity == order.remaining:
-            del self._combos[order.perm_id]
-        return [OrderFill(order, quantity, _net_price(prices, ratios), tuple(prices))]
 
-    def _take(self, con_id: int, tape_id: int, quantity: int) -> None:
-        book = self._books[con_id]
-        displayed = book.find(tape_id)
-        if displayed is not None and displayed.quantity > quantity:
-            book.modify(tape_id, displayed.price, displayed.quantity - quantity)
-        else:
-            book.cancel(tape_id)
+def _fills_in_lots(order: ClientOrder) -> bool:
+    return order.fills_whole or order.ticket.integer("minQty") > 0
+
+
+def _smallest_fill(order: ClientOrder) -> int:
+    """Return the units below which the order does not fill."""
+    if order.fills_whole:
+        return max(1, order.workable)
+    minimum = order.ticket.integer("minQty") if order.filled == 0 else 0
+    return max(1, min(minimum, order.workable))
 
 
 def _net_price(prices: list[int], ratios: list[int]) -> int:

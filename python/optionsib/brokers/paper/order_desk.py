@@ -1,395 +1,487 @@
-"""The life of client orders: accept or refuse, fill, modify, cancel, expire, and tell the client."""
+"""The life of client orders: accept or refuse, hold, release, fill, modify, cancel, and tell the client."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
 from optionsib.brokers.paper.account import Account
-from optionsib.brokers.paper.contracts import ContractDirectory, combo_fields, contract_fields, time_stamp
-from optionsib.brokers.paper.executions import FIRST_PREFIX, ExecutionFilter, ExecutionRecord
+from optionsib.brokers.paper.contracts import ContractDirectory, local_time, time_stamp
+from optionsib.brokers.paper.credit import CreditCheck
+from optionsib.brokers.paper.desk_messages import DeskMessages
+from optionsib.brokers.paper.desk_rules import DeskRules
+from optionsib.brokers.paper.executions import ExecutionFilter, ExecutionLog
+from optionsib.brokers.paper.expiry import Deliveries
+from optionsib.brokers.paper.groups import Groups
+from optionsib.brokers.paper.interventions import Interventions
 from optionsib.brokers.paper.matching import Matching, OrderFill
-from optionsib.brokers.paper.order_messages import OrderTicket, completed_order, open_order, order_status
-from optionsib.brokers.paper.orders import CANCELLED, FILLED, ClientOrder, LegTotal
-from optionsib.brokers.paper.session import NO_REQUEST, Session
-from optionsib.brokers.paper.wire import format_money, format_ratio, price_from_number
-from optionsib.common.fees import FeeTable, share_out
+from optionsib.brokers.paper.order_checks import OrderChecks, OrderRefusedError, rejected
+from optionsib.brokers.paper.order_filling import Filling
+from optionsib.brokers.paper.order_messages import open_order, order_status
+from optionsib.brokers.paper.order_registry import OrderRegistry
+from optionsib.brokers.paper.order_ticket import OrderTicket
+from optionsib.brokers.paper.orders import (
+    CANCELLED,
+    FILLED,
+    INACTIVE,
+    PENDING_CANCEL,
+    PRE_SUBMITTED,
+    STOP_TYPES,
+    SUBMITTED,
+    TRAILING_TYPES,
+    ClientOrder,
+)
+from optionsib.brokers.paper.quotes import QuoteBoard
+from optionsib.brokers.paper.session import Session
+from optionsib.brokers.paper.triggers import Triggers
+from optionsib.common.fees import FeeTable
 from optionsib.common.ports import TapeQuote
-from optionsib.common.types import PENNY_GRID, price_to_money
-
-MAXIMUM_QUANTITY = 1_000_000
-MAXIMUM_WORKING_ORDERS = 1_000
-MAXIMUM_ORDERS = 100_000
-MAXIMUM_REFERENCE = 128
-_PERM_ID_BASE = 500_000_000
-_PERM_IDS_PER_SEED = 1_000_000
-
-SessionOf = Callable[[int], Session | None]
-
-
-class OrderRefusedError(Exception):
-    """A business refusal: the error code and text that the client is told."""
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-        self.text = text
 
 
 class OrderDesk:
-    """All orders of the account, whoever sent them. Orders outlive the connection of their client."""
+    """All orders of the account, whoever sent them. Orders outlive the connection of their client.
+
+    Parameters
+    ----------
+    sessions
+        The connected clients now, by client id.
+    rules
+        See :class:`DeskRules`.
+    seed
+        Numbers the session: order and execution ids of different seeds never coincide.
+    """
 
     def __init__(
         self,
         directory: ContractDirectory,
-        matching: Matching,
+        board: QuoteBoard,
         account: Account,
         fees: FeeTable,
-        session_of: SessionOf,
+        sessions: Callable[[], list[Session]],
         *,
+        rules: DeskRules | None = None,
         seed: int = 0,
     ) -> None:
-        self._directory = directory
-        self._matching = matching
-        self._account = account
-        self._fees = fees
-        self._session_of = session_of
-        self._orders: dict[tuple[int, int], ClientOrder] = {}  # in order of acceptance
-        self._working: dict[tuple[int, int], ClientOrder] = {}
-        self._highest_id: dict[int, int] = {}
-        self._records: list[ExecutionRecord] = []
-        self._next_perm_id = _PERM_ID_BASE + seed % 1000 * _PERM_IDS_PER_SEED + 1
-        self._execution_prefix = f"{(FIRST_PREFIX + seed) & 0xFFFFFFFF:08x}"
+        self.rules = rules or DeskRules()
+        self.account = account
+        self.log = ExecutionLog(seed)
+        self.filling = Filling(directory, account, fees, self.log)
+        self.messages = DeskMessages(sessions, self.rules)
+        self.matching = Matching(board.quote, queue=self.rules.queue)
+        self._checks = OrderChecks(directory, account.name)
+        self.credit = CreditCheck(account, board, self.filling)
+        self._triggers = Triggers(board, account)
+        self._groups = Groups()
+        self._deliveries = Deliveries(self, directory, board, seed)
+        self.interventions = Interventions(self, directory)
+        self.registry = OrderRegistry(seed)
+        self._has_opened = False
+
+    # --- requests --------------------------------------------------------------------------------
 
     def next_order_id(self, client_id: int) -> int:
         """Return the first order id that ``client_id`` may use."""
-        return self._highest_id.get(client_id, 0) + 1
+        return self.registry.next_order_id(client_id)
 
     def place(self, session: Session, ticket: OrderTicket, now_ns: int, *, is_open: bool) -> bool:
         """Accept, modify, preview or refuse; return whether anything was filled."""
+        executed = len(self.log)
         try:
-            known = self._orders.get((session.client_id, ticket.order_id))
-            if ticket.what_if:
-                order = self._new_order(session.client_id, ticket, is_open=True)
-                order.perm_id = 0
-                session.send(open_order(order, session.version, self._preview(order)))
-                return False
-            if known is not None:
-                return self._modify(session, known, ticket, now_ns)
-            if ticket.order_id < self.next_order_id(session.client_id):
-                raise OrderRefusedError(103, "Duplicate order id")
-            self._highest_id[session.client_id] = ticket.order_id
-            order = self._new_order(session.client_id, ticket, is_open=is_open)
-            self._check_room(order)
+            known = self.registry.find(session.client_id, ticket.order_id)
+            if ticket.flag("whatIf"):
+                order = self._checks.new_order(session.client_id, ticket, now_ns)
+                session.send(open_order(order, session.version, self.credit.preview(order)))
+            elif known is not None:
+                self._modify(known, ticket, now_ns, is_open=is_open)
+            else:
+                self.registry.claim_id(session.client_id, ticket.order_id)
+                if not is_open:
+                    raise rejected("the session has closed")
+                order = self._accept(session.client_id, ticket, now_ns)
+                if self.rules.tells_preset and not ticket.text("tif"):
+                    session.error(ticket.order_id, 10349, "Order TIF was set to DAY based on order preset.")
+                if ticket.flag("transmit"):
+                    self._transmit(order, now_ns)
+                else:
+                    self.messages.tell(order, open_order)
         except OrderRefusedError as refusal:
             session.error(ticket.order_id, refusal.code, refusal.text)
-            return False
-        self._next_perm_id += 1
-        self._orders[order.key] = self._working[order.key] = order
-        self._tell_state(order)
-        return self._book(self._matching.arrive(order), now_ns)
+        return len(self.log) > executed
+
+    def place_by_hand(self, ticket: OrderTicket, now_ns: int) -> int:
+        """Place an order as if by hand in TWS itself; return its permId. Client 0 may bind it.
+
+        Raises
+        ------
+        OrderRefusedError
+            If the order is not acceptable.
+        """
+        order = self._accept(0, ticket, now_ns, is_manual=True)
+        if self.messages.binds_manual_orders and self.registry.bind(order):
+            self.messages.tell_bound(order)
+        self._transmit(order, now_ns)
+        return order.perm_id
 
     def cancel(self, session: Session, order_id: int, now_ns: int) -> None:
         """Cancel one order of this client, or say why not."""
-        order = self._orders.get((session.client_id, order_id))
+        order = self.registry.find(session.client_id, order_id)
         if order is None:
             session.error(order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.")
-        elif not order.is_working:
+        elif not order.is_transmitted and order.is_live:
+            self.end(order, CANCELLED, now_ns, "")
+            text = (
+                f"Cancel attempted when order is not in a cancellable state. Order permId = {order.perm_id}"
+            )
+            session.error(order_id, 161, text)
+        elif not order.is_live:
             session.error(
                 order_id,
                 10148,
                 f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {order.status}.",
             )
         else:
-            self._cancel(order, now_ns, "")
+            self.messages.tell(order, lambda one, _: order_status(one, PENDING_CANCEL))
+            self.end(order, CANCELLED, now_ns, "")
 
     def cancel_all(self, now_ns: int) -> None:
         """Cancel every working order of every client."""
         for order in self.working():
-            self._cancel(order, now_ns, "")
+            if order.is_live:
+                self.end(order, CANCELLED, now_ns, "")
 
-    def expire_day_orders(self, now_ns: int) -> None:
-        """Cancel what the end of the session ends."""
+    def exercise(
+        self,
+        session: Session,
+        ticket: OrderTicket,
+        now_ns: int,
+        *,
+        action: int,
+        override: bool,
+        is_open: bool,
+    ) -> None:
+        """Take an instruction to exercise (1) or to let lapse (2) options; see ``Deliveries``."""
+        try:
+            if not is_open:
+                raise rejected("the session has closed")
+            self.registry.claim_id(session.client_id, ticket.order_id)
+            order = self._deliveries.instruct(
+                session.client_id, ticket, now_ns, action=action, override=override
+            )
+            self.registry.check_room()
+        except OrderRefusedError as refusal:
+            session.error(ticket.order_id, refusal.code, refusal.text)
+            return
+        self.registry.add(order)
+        self.registry.working[order.perm_id] = order
+        self.messages.tell_state(order)
+
+    def bind_all(self) -> None:
+        """Bind every working order that was placed by hand to client 0."""
         for order in self.working():
-            if order.time_in_force == "DAY":
-                self._cancel(order, now_ns, "the session has closed")
+            if self.registry.bind(order):
+                self.messages.tell_bound(order)
 
-    def show(self, quotes: Iterable[TapeQuote], now_ns: int) -> bool:
-        """Display new quotes and fill what they reach, in order of order id; tell whether any."""
-        fills = self._matching.show(quotes)
-        fills.sort(key=lambda fill: (fill.order.order_id, fill.order.client_id))
-        return self._book(fills, now_ns)
+    # --- answers ---------------------------------------------------------------------------------
 
     def working(self) -> list[ClientOrder]:
-        """Return the working orders in order of acceptance."""
-        return list(self._working.values())
+        """Return the orders that are at work or wait, in order of acceptance."""
+        return list(self.registry.working.values())
+
+    def watched(self) -> frozenset[int]:
+        """Return the contracts whose quotes matter: those of live orders, conditions and positions."""
+        found = {con_id for con_id, held in self.account.positions() if held.quantity}
+        for order in self.registry.working.values():
+            found.update(contract.con_id for contract in order.contracts)
+            for condition in order.ticket.conditions:
+                found.add(int(condition.values.get("conId", "") or 0))
+        return frozenset(found - {0})
 
     def send_open_orders(self, session: Session, *, of_all_clients: bool) -> None:
-        """Answer reqOpenOrders or reqAllOpenOrders."""
+        """Answer reqOpenOrders (which binds manual orders to client 0) or reqAllOpenOrders."""
+        if session.client_id == 0 and not of_all_clients:
+            self.bind_all()
         for order in self.working():
             if of_all_clients or order.client_id == session.client_id:
                 session.send(open_order(order, session.version))
                 session.send(order_status(order))
         session.send([53, 1])
 
-    def send_completed_orders(self, session: Session) -> None:
-        """Answer reqCompletedOrders."""
-        for order in self._orders.values():
-            if not order.is_working:
-                session.send(completed_order(order, session.version))
-        session.send([102])
+    def send_completed_orders(self, session: Session, now_ns: int, *, api_only: bool) -> None:
+        """Answer reqCompletedOrders: the orders of today that are done."""
+        today = f"{local_time(now_ns):%Y%m%d}"
+        done = [order for order in self.registry.all if not order.is_live and order.done_at[:8] == today]
+        self.messages.send_completed(session, [one for one in done if not (api_only and one.is_manual)])
 
-    def send_executions(self, session: Session, request_id: int, wanted: ExecutionFilter) -> None:
-        """Answer reqExecutions: each execution with its commission, then the end."""
-        for record in self._records:
-            if wanted.accepts(record):
-                session.send(record.details(request_id, session.version))
-                session.send(record.commission_report())
-        session.send([55, 1, request_id])
+    def send_executions(
+        self, session: Session, request_id: int, wanted: ExecutionFilter, now_ns: int
+    ) -> None:
+        """Answer reqExecutions: each execution since midnight with its commission, then the end."""
+        today = local_time(now_ns).date()
+        records = [one for one in self.log if wanted.accepts(one) and local_time(one.at_ns).date() == today]
+        self.messages.send_executions(session, request_id, records)
+
+    # --- time and market -------------------------------------------------------------------------
+
+    def show(self, quotes: Iterable[TapeQuote], now_ns: int) -> bool:
+        """Let time pass and display new quotes; tell whether anything was executed.
+
+        Orders whose time is over go first; then resting orders fill in order of order id, then held
+        ones; then waiting orders are released; last, options that have expired are settled.
+        """
+        executed = len(self.log)
+        shown = list(quotes)
+        changed = frozenset(quote.con_id for quote in shown)
+        self._triggers.remember_first_marks(changed)
+        for order in self.working():
+            if order.good_till_ns and now_ns >= order.good_till_ns:
+                self.end(order, CANCELLED, now_ns, "the order has expired")
+        fills = self.matching.display(shown)
+        self._book_all(sorted(fills, key=lambda fill: (fill.order.order_id, fill.order.client_id)), now_ns)
+        self._meet_held(now_ns)
+        for order in sorted(self.registry.waiting.values(), key=lambda one: (one.order_id, one.client_id)):
+            if order.perm_id in self.registry.waiting:
+                self._follow(order, changed)
+                self._release(order, now_ns, changed)
+        self._cancel_conditional(now_ns)
+        if not self._has_opened:
+            self._has_opened = True
+            for order in self.working():
+                if order.time_in_force == "OPG":
+                    self.end(order, CANCELLED, now_ns, "the opening is over")
+        self._deliveries.expire(now_ns)
+        return len(self.log) > executed
+
+    def show_trade(self, con_id: int, price: int, quantity: int, now_ns: int) -> bool:
+        """Let a trade of the market reach resting orders (queue model); tell whether any was filled."""
+        executed = len(self.log)
+        self._book_all(self.matching.trade(con_id, price, quantity), now_ns)
+        return len(self.log) > executed
+
+    def close_session(self, now_ns: int) -> bool:
+        """End what the end of the session ends: day orders, exercises; tell whether anything was executed."""
+        executed = len(self.log)
+        for order in self.working():
+            if order.is_live and order.time_in_force == "DAY" and not order.is_exercise:
+                self.end(order, CANCELLED, now_ns, "the session has closed")
+        self._deliveries.close_session(now_ns)
+        self._deliveries.expire(now_ns)
+        return len(self.log) > executed
 
     # --- accepting -------------------------------------------------------------------------------
 
-    def _new_order(self, client_id: int, ticket: OrderTicket, *, is_open: bool) -> ClientOrder:
-        if ticket.unsupported:
-            raise OrderRefusedError(201, _rejected(f"not offered: {', '.join(ticket.unsupported)}"))
-        if ticket.order_type != "LMT":
-            raise OrderRefusedError(201, _rejected(f"order type {ticket.order_type!r}, only LMT is offered"))
-        if ticket.time_in_force not in ("DAY", "GTC"):
-            raise OrderRefusedError(201, _rejected(f"time in force {ticket.time_in_force!r}, not DAY or GTC"))
-        if ticket.action not in ("BUY", "SELL"):
-            raise OrderRefusedError(201, _rejected(f"action {ticket.action!r}, BUY or SELL is expected"))
-        if ticket.account not in ("", self._account.name):
-            raise OrderRefusedError(321, f"Invalid account code {ticket.account!r}.")
-        if len(ticket.order_ref) > MAXIMUM_REFERENCE:
-            raise OrderRefusedError(321, f"orderRef is longer than {MAXIMUM_REFERENCE} characters")
-        if not is_open:
-            raise OrderRefusedError(201, _rejected("the session has closed"))
-        order = ClientOrder(
-            client_id=client_id,
-            order_id=ticket.order_id,
-            perm_id=self._next_perm_id,
-            account=self._account.name,
-            contracts=(),
-            ratios=(),
-            combo_legs=ticket.legs,
-            symbol=self._directory.underlying.symbol,
-            currency=self._directory.underlying.currency,
-            action=ticket.action,
-            quantity=_checked_quantity(ticket),
-            limit=0,
-            time_in_force=ticket.time_in_force,
-            open_close=ticket.open_close[:1],
-            order_ref=ticket.order_ref,
-        )
-        self._resolve_legs(order, ticket)
-        order.limit = _checked_limit(order, ticket)
+    def _accept(
+        self, client_id: int, ticket: OrderTicket, now_ns: int, *, is_manual: bool = False
+    ) -> ClientOrder:
+        order = self._checks.new_order(client_id, ticket, now_ns)
+        order.is_manual = is_manual
+        self.registry.check_room()
+        if order.time_in_force == "OPG" and self._has_opened:
+            raise rejected("the opening is over")
+        parent_id = ticket.integer("parentId")
+        if parent_id:
+            parent = self.registry.find(client_id, parent_id)
+            if parent is None or not (parent.is_live or parent.status == FILLED):
+                raise OrderRefusedError(135, f"Can't find order with id ={parent_id}")
+            order.parent = parent
+        order.is_transmitted = False
+        order.status = PRE_SUBMITTED
+        self.registry.add(order)
+        self._groups.join(order)
         return order
 
-    def _resolve_legs(self, order: ClientOrder, ticket: OrderTicket) -> None:
-        if ticket.query.security_type == "BAG":
-            if len(ticket.legs) < 2 or len({leg.con_id for leg in ticket.legs}) < len(ticket.legs):
-                raise OrderRefusedError(201, _rejected("a combination needs two or more different legs"))
-            for leg in ticket.legs:
-                if leg.con_id not in self._directory.by_id:
-                    raise OrderRefusedError(200, f"No security definition found for leg {leg.con_id}")
-                if not 1 <= leg.ratio <= MAXIMUM_QUANTITY or leg.action not in ("BUY", "SELL"):
-                    raise OrderRefusedError(
-                        201, _rejected(f"leg {leg.con_id}: ratio {leg.ratio}, action {leg.action!r}")
-                    )
-            order.contracts = tuple(self._directory.by_id[leg.con_id] for leg in ticket.legs)
-            order.ratios = tuple(leg.signed_ratio for leg in ticket.legs)
-        else:
-            found = self._directory.find(ticket.query)
-            if len(found) != 1:
-                reason = "No security definition has been found for the request" if not found else "Ambiguous"
-                raise OrderRefusedError(200, reason)
-            order.contracts, order.ratios = tuple(found), (1,)
-        for contract in order.contracts:
-            if contract.security_type != "OPT":
-                raise OrderRefusedError(
-                    201, _rejected(f"no trading permission for {contract.security_type} {contract.symbol}")
-                )
-        order.leg_totals = [LegTotal() for _ in order.contracts]
+    def put_back(self, order: ClientOrder, now_ns: int) -> None:
+        """Put what is left of an order to work again that :meth:`take_out` took out."""
+        if order.is_live:
+            self._book_all(self.matching.arrive(order), now_ns)
 
-    def _check_room(self, order: ClientOrder) -> None:
-        """Refuse an order beyond the exchange's room or the account's money."""
-        if len(self._working) >= MAXIMUM_WORKING_ORDERS or len(self._orders) >= MAXIMUM_ORDERS:
-            raise OrderRefusedError(
-                201,
-                _rejected(f"at most {MAXIMUM_WORKING_ORDERS} working orders and {MAXIMUM_ORDERS} in all"),
-            )
-        self._check_funds(order)
+    def take_out(self, order: ClientOrder) -> None:
+        """Take an order out of the market, wherever it waits; it stays live."""
+        self.matching.withdraw(order)
+        self.registry.waiting.pop(order.perm_id, None)
 
-    def _check_funds(self, order: ClientOrder) -> None:
-        before = self._account.cash - self._account.margin()
-        margin_change = self._account.margin(self._changes(order)) - self._account.margin()
-        after = before + self._cash_change(order) - margin_change
-        if after < 0 and after < before:
-            raise OrderRefusedError(
-                201,
-                _rejected(
-                    f"available funds {format_money(before)} do not cover the order, "
-                    f"{format_money(-after)} is missing"
-                ),
-            )
+    def _transmit(self, order: ClientOrder, now_ns: int) -> None:
+        """Send an order to the market, after its parent and with its siblings, as TWS does."""
+        family = [order]
+        if order.parent is not None:
+            top = order.parent
+            family = [top, *self._groups.children(top)]
+        for member in family:
+            if not member.is_transmitted and member.is_live:
+                self._submit(member, now_ns)
 
-    def _changes(self, order: ClientOrder) -> list[tuple[int, int]]:
-        return [(con_id, ratio * order.remaining) for con_id, ratio in order.leg_sides()]
+    def _submit(self, order: ClientOrder, now_ns: int) -> None:
+        order.is_transmitted = True
+        try:
+            if self._groups.is_spent(order):
+                raise rejected("the OCA group leaves nothing to fill")
+            limit = self.rules.working_orders_per_side
+            same = sum(one.market == order.market for one in self.registry.working.values())
+            if limit is not None and same >= limit:
+                raise rejected(f"more than {limit} working orders on one side of one contract")
+            if order.parent is None and self.rules.checks_funds:
+                self.credit.check(order)
+        except OrderRefusedError as refusal:
+            self.end(order, INACTIVE, now_ns, refusal.text, code=refusal.code)
+            return
+        self.registry.working[order.perm_id] = self.registry.waiting[order.perm_id] = order
+        self._triggers.start_trailing(order)
+        if not self._release(order, now_ns, None):
+            self.messages.tell_state(order)
 
-    def _fees_of(self, order: ClientOrder) -> int:
-        """Return what filling the rest of the order will cost in fees."""
-        return self._fees.total(order.quantity * sum(map(abs, order.ratios))) - order.charged
-
-    def _cash_change(self, order: ClientOrder) -> int:
-        paid = price_to_money(order.direction * order.limit, order.contracts[0].multiplier, order.remaining)
-        return -paid - self._fees_of(order)
-
-    def _preview(self, order: ClientOrder) -> dict[str, str]:
-        before, after = self._account.margin(), self._account.margin(self._changes(order))
-        equity, cash_change = self._account.cash, self._cash_change(order)
-        fees = format_money(self._fees_of(order))
-        amounts = {"initMargin": (before, after), "maintMargin": (before, after)}
-        amounts["equityWithLoan"] = (equity, equity + cash_change)
-        answer = {"commission": fees, "minCommission": fees, "maxCommission": fees}
-        for name, (old, new) in amounts.items():
-            answer[f"{name}Before"] = format_money(old)
-            answer[f"{name}Change"] = format_money(new - old)
-            answer[f"{name}After"] = format_money(new)
-        return answer
-
-    def _modify(self, session: Session, order: ClientOrder, ticket: OrderTicket, now_ns: int) -> bool:
+    def _modify(self, order: ClientOrder, ticket: OrderTicket, now_ns: int, *, is_open: bool) -> None:
         if order.status == FILLED:
             raise OrderRefusedError(104, "Cannot modify a filled order")
-        if not order.is_working:
+        if not order.is_live or order.is_exercise:
             raise OrderRefusedError(103, "Duplicate order id")
-        wanted = self._new_order(session.client_id, ticket, is_open=True)
-        same = (order.action, order.contracts, order.ratios, order.time_in_force)
-        if same != (wanted.action, wanted.contracts, wanted.ratios, wanted.time_in_force):
+        if not is_open:
+            raise rejected("the session has closed")
+        wanted = self._checks.new_order(order.client_id, ticket, now_ns)
+        if (order.action, order.contracts, order.ratios) != (wanted.action, wanted.contracts, wanted.ratios):
             raise OrderRefusedError(105, "Order being modified does not match original order")
+        if wanted.time_in_force not in (order.time_in_force, "IOC"):
+            raise OrderRefusedError(105, "Order being modified does not match original order")
+        if order.order_type != wanted.order_type:
+            raise OrderRefusedError(329, "Order modify failed. Cannot change to the new order type.")
         if wanted.quantity <= order.filled:
             raise OrderRefusedError(321, f"Quantity {wanted.quantity} is not above the filled {order.filled}")
-        wanted.filled, wanted.charged = order.filled, order.charged
-        self._check_funds(wanted)
-        order.limit, order.quantity = wanted.limit, wanted.quantity
-        self._tell_state(order)
-        return self._book(self._matching.change(order), now_ns)
+        if order.parent is None and order.is_transmitted and self.rules.checks_funds:
+            wanted.filled, wanted.charged = order.filled, order.charged
+            self.credit.check(wanted)
+        self._take_over(order, wanted)
+        if not order.is_transmitted:
+            if ticket.flag("transmit"):
+                self._transmit(order, now_ns)
+            return
+        self.messages.tell_state(order)
+        if order.perm_id in self.registry.waiting:
+            self._release(order, now_ns, None)
+        else:
+            self._book_all(self.matching.change(order), now_ns)
+            self._end_immediate(order, now_ns)
+        for child in self._groups.children(order):
+            self._groups.refresh(child)
+
+    def _take_over(self, order: ClientOrder, wanted: ClientOrder) -> None:
+        old_ticket, order.ticket = order.ticket, wanted.ticket
+        name = "trailStopPrice" if order.order_type in TRAILING_TYPES else "auxPrice"
+        order.base, order.time_in_force = wanted.base, wanted.time_in_force
+        order.good_after_ns, order.good_till_ns = wanted.good_after_ns, wanted.good_till_ns
+        order.trail_offset, order.order_ref = wanted.trail_offset, wanted.order_ref
+        if order.trail_offset is None:
+            order.limit = wanted.limit
+        if wanted.stop is not None and old_ticket.text(name) != wanted.ticket.text(name):
+            order.stop, order.limit = wanted.stop, wanted.limit
+        order.trigger_hits = 0
+        self._groups.refresh(order)
+
+    # --- waiting and releasing -------------------------------------------------------------------
+
+    def _release(self, order: ClientOrder, now_ns: int, changed: frozenset[int] | None) -> bool:
+        """Put a waiting order to work if nothing holds it; tell whether it is at work (or done) now.
+
+        ``changed`` names the contracts quoted in this step, None when the order has just come.
+        """
+        held = self._held_by(order, now_ns, changed)
+        if held is not None:
+            news = (PRE_SUBMITTED, held) != (order.status, order.why_held)
+            order.status, order.why_held = PRE_SUBMITTED, held
+            if news and changed is not None:
+                self.messages.tell_state(order)
+            return False
+        del self.registry.waiting[order.perm_id]
+        order.status, order.why_held = SUBMITTED, ""
+        self.messages.tell_state(order)
+        self._book_all(self.matching.arrive(order), now_ns)
+        self._end_immediate(order, now_ns)
+        return True
+
+    def _held_by(self, order: ClientOrder, now_ns: int, changed: frozenset[int] | None) -> str | None:
+        """Return what TWS shows as the reason why the order is held; None if it is free."""
+        if order.workable == 0:
+            return "child"
+        if not self._triggers.is_due(order, now_ns):
+            return ""
+        waits = not order.ticket.flag("conditionsCancelOrder")
+        if waits and not order.conditions_met:
+            order.conditions_met = self._triggers.conditions_hold(order, now_ns)
+            if not order.conditions_met:
+                return ""
+        if order.order_type not in STOP_TYPES or order.is_triggered:
+            return None
+        is_quoted = changed is None or any(contract.con_id in changed for contract in order.contracts)
+        return None if is_quoted and self._triggers.stop_is_reached(order) else "trigger"
+
+    def _follow(self, order: ClientOrder, changed: frozenset[int]) -> None:
+        """Let a trailing order follow the market, once it is past what else holds it."""
+        is_quoted = any(contract.con_id in changed for contract in order.contracts)
+        if order.workable and order.why_held == "trigger" and is_quoted and self._triggers.trail(order):
+            self.messages.tell(order, open_order)
+
+    def _cancel_conditional(self, now_ns: int) -> None:
+        for order in self.working():
+            is_cancelled = order.is_live and order.ticket.flag("conditionsCancelOrder")
+            if is_cancelled and self._triggers.conditions_hold(order, now_ns):
+                self.end(order, CANCELLED, now_ns, "the conditions of the order are met")
+
+    def _end_immediate(self, order: ClientOrder, now_ns: int) -> None:
+        if order.is_live and order.is_immediate and order.perm_id not in self.registry.waiting:
+            self.end(order, CANCELLED, now_ns, "")
 
     # --- filling ---------------------------------------------------------------------------------
 
-    def _book(self, fills: list[OrderFill], now_ns: int) -> bool:
-        for fill in fills:
-            self._book_one(fill, now_ns)
-        return bool(fills)
+    def _meet_held(self, now_ns: int) -> None:
+        for order in self.matching.held():
+            if self.matching.is_held(order):
+                fill = self.matching.meet(order)
+                if fill is not None:
+                    self.book_fill(fill, now_ns)
 
-    def _book_one(self, fill: OrderFill, now_ns: int) -> None:
+    def _book_all(self, fills: list[OrderFill], now_ns: int) -> None:
+        for fill in fills:
+            self.book_fill(fill, now_ns)
+
+    def book_fill(self, fill: OrderFill, now_ns: int) -> None:
+        """Book one fill and let it reach the order's group, before the next one is looked for."""
         order = fill.order
-        order.filled += fill.quantity
-        order.last_price = order.direction * fill.price
-        order.filled_value += order.last_price * fill.quantity
-        records = self._records_of(fill, now_ns)
-        self._records += records
+        records = self.filling.book(fill, now_ns)
+        for record in records:
+            self._triggers.executed.append((now_ns, str(record.contract[1]), str(record.contract[2])))
+        self._groups.refresh(order)
         if order.remaining == 0:
             order.finish(FILLED, time_stamp(now_ns), f"Filled Size: {order.filled}")
-            del self._working[order.key]
-        session = self._session_of(order.client_id)
-        if session is not None:
-            for record in records:
-                session.send(record.details(NO_REQUEST, session.version))
-            self._tell_state(order)
-            for record in records:
-                session.send(record.commission_report())
+            del self.registry.working[order.perm_id]
+        self.messages.tell_fill(order, records)
+        self._spread_fill(order, now_ns)
 
-    def _records_of(self, fill: OrderFill, now_ns: int) -> list[ExecutionRecord]:
-        """Book a fill; return the combination's execution (if it is one), then one a leg."""
-        order, records = fill.order, []
-        counts = [abs(ratio) * fill.quantity for ratio in order.ratios]
-        cost = self._fees.total(order.filled * sum(map(abs, order.ratios))) - order.charged
-        order.charged += cost
-        if order.is_combo:
-            records.append(
-                ExecutionRecord(
-                    execution_id=self._execution_id(0),
-                    order=order,
-                    contract=tuple(combo_fields(order.symbol, order.currency)),
-                    at_ns=now_ns,
-                    side=order.direction,
-                    quantity=fill.quantity,
-                    price=order.last_price,
-                    cumulative=order.filled,
-                    average=format_ratio(order.filled_value, order.filled),
-                    commission=0,
-                    realized=None,
-                )
-            )
-        for leg, commission in enumerate(share_out(cost, counts)):
-            records.append(self._leg_record(fill, leg, counts[leg], commission, now_ns, len(records)))
-        return records
+    def _spread_fill(self, order: ClientOrder, now_ns: int) -> None:
+        """Let a fill reach the order's OCA group and its children."""
+        for other in self._groups.others(order):
+            if order.oca_type == 1:
+                self.end(other, CANCELLED, now_ns, "")
+            elif self._groups.refresh(other):
+                if other.remaining == 0:
+                    self.end(other, CANCELLED, now_ns, "")
+                elif other.is_transmitted:
+                    self.messages.tell_state(other)
+        for child in self._groups.children(order):
+            if not child.is_live or not self._groups.refresh(child) or not child.is_transmitted:
+                continue  # a sibling's fill may have ended it meanwhile
+            if child.perm_id not in self.registry.waiting:
+                self._book_all(self.matching.change(child), now_ns)
+            elif not self._release(child, now_ns, None):
+                self.messages.tell_state(child)
 
-    def _leg_record(
-        self, fill: OrderFill, leg: int, count: int, commission: int, now_ns: int, ahead: int
-    ) -> ExecutionRecord:
-        order, contract, total = fill.order, fill.order.contracts[leg], fill.order.leg_totals[leg]
-        side = 1 if order.ratios[leg] * order.direction > 0 else -1
-        price = fill.leg_prices[leg]
-        total.quantity += count
-        total.value += price * count
-        return ExecutionRecord(
-            execution_id=self._execution_id(ahead),
-            order=order,
-            contract=tuple(contract_fields(contract)),
-            at_ns=now_ns,
-            side=side,
-            quantity=count,
-            price=price,
-            cumulative=total.quantity,
-            average=format_ratio(total.value, total.quantity),
-            commission=commission,
-            realized=self._account.book(contract.con_id, side, count, price, commission),
-        )
-
-    def _execution_id(self, ahead: int) -> str:
-        return f"{self._execution_prefix}.{len(self._records) + ahead + 1:08x}.01.01"
-
-    # --- telling ---------------------------------------------------------------------------------
-
-    def _tell_state(self, order: ClientOrder) -> None:
-        session = self._session_of(order.client_id)
-        if session is not None:
-            session.send(open_order(order, session.version))
-            session.send(order_status(order))
-
-    def _cancel(self, order: ClientOrder, now_ns: int, reason: str) -> None:
-        self._matching.withdraw(order)
-        del self._working[order.key]
-        order.finish(CANCELLED, time_stamp(now_ns), reason or "Cancelled by Trader")
-        session = self._session_of(order.client_id)
-        if session is not None:
-            session.send(order_status(order))
-            session.error(order.order_id, 202, f"Order Canceled - reason:{reason}")
-
-
-def _checked_quantity(ticket: OrderTicket) -> int:
-    quantity = ticket.quantity
-    if quantity is None or quantity != int(quantity) or not 1 <= quantity <= MAXIMUM_QUANTITY:
-        raise OrderRefusedError(
-            201, _rejected(f"quantity {quantity}, a whole number from 1 to {MAXIMUM_QUANTITY} is expected")
-        )
-    return int(quantity)
-
-
-def _checked_limit(order: ClientOrder, ticket: OrderTicket) -> int:
-    """Return the limit in 1/10000. A combination trades in cents and may have a negative price."""
-    if ticket.limit is None:
-        raise OrderRefusedError(201, _rejected("a limit order needs a limit price"))
-    limit = price_from_number(ticket.limit)
-    grid = PENNY_GRID if order.is_combo else order.contracts[0].tick_grid
-    if limit is None or not grid.is_on_grid(limit):
-        raise OrderRefusedError(
-            110, "The price does not conform to the minimum price variation for this contract."
-        )
-    if limit <= 0 and not order.is_combo:
-        raise OrderRefusedError(201, _rejected(f"limit price {ticket.limit}, above 0 is expected"))
-    return limit
-
-
-def _rejected(reason: str) -> str:
-    return f"Order rejected - reason:{reason}"
+    def end(self, order: ClientOrder, status: str, now_ns: int, reason: str, *, code: int = 202) -> None:
+        """Take an order out of the market without a (further) fill and tell why."""
+        self.matching.withdraw(order)
+        self.registry.retire(order)
+        order.finish(status, time_stamp(now_ns), reason or "Cancelled by Trader")
+        if code == 202:
+            reason = f"Order Canceled - reason:{reason}"
+        self.messages.tell_end(order, code, reason)
+        children = self._groups.children(order)
+        lost = self._groups.end_of_parent(order)
+        for child in children:
+            if child in lost:
+                self.end(child, CANCELLED, now_ns, "")
+            else:
+                self.messages.tell_state(child)

@@ -1,123 +1,48 @@
-"""Client orders on the wire: reading placeOrder, rendering openOrder, orderStatus, completedOrder."""
+"""Client orders on the wire: openOrder, completedOrder and orderStatus, field by field.
+
+The tables name the fields in their order on the wire. What the exchange knows better than the ticket
+(quantity, current stop, status) comes from ``_current``; all else is echoed as it came, with the
+value TWS shows where the client set nothing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from optionsib.brokers.paper.contracts import (
-    ComboLeg,
-    ContractQuery,
-    combo_fields,
-    contract_fields,
-    read_combo_legs,
-    read_contract,
+from optionsib.brokers.paper.contracts import combo_fields, contract_fields
+from optionsib.brokers.paper.order_ticket import (
+    BENCHMARK,
+    CONDITION_FIELDS,
+    DELTA_NEUTRAL_CONTRACT,
+    PEGGED_TO_BENCHMARK,
+    SCALE,
 )
-from optionsib.brokers.paper.orders import ClientOrder
-from optionsib.brokers.paper.wire import UNSET_NUMBER, Field, FieldReader, format_price, format_ratio
+from optionsib.brokers.paper.orders import TRAILING_TYPES, ClientOrder
+from optionsib.brokers.paper.wire import UNSET_NUMBER, Field, format_price, format_ratio
 
-_MAXIMUM_REPEATS = 64
 _MARGINS = ("initMargin", "maintMargin", "equityWithLoan")
-
-
-@dataclass(frozen=True, slots=True)
-class OrderTicket:
-    """What a client asked for. ``unsupported`` names the features that this exchange does not have."""
-
-    order_id: int
-    query: ContractQuery
-    legs: tuple[ComboLeg, ...]
-    action: str
-    quantity: float | None
-    order_type: str
-    limit: float | None
-    time_in_force: str
-    account: str
-    open_close: str
-    order_ref: str
-    transmit: bool
-    what_if: bool
-    unsupported: tuple[str, ...]
-
-
-def read_order(fields: FieldReader, version: int) -> OrderTicket:
-    """Take a placeOrder message (after its message id) in the layout of server ``version``."""
-    order_id = fields.integer(None)
-    query = read_contract(fields)
-    fields.skip(2)  # secIdType, secId
-    action, quantity, order_type = fields.text(), fields.number(), fields.text()
-    limit = fields.number()
-    fields.skip(1)  # auxPrice
-    time_in_force, oca_group, account = fields.text(), fields.text(), fields.text()
-    open_close = fields.text()
-    fields.skip(1)  # origin
-    order_ref, transmit, parent_id = fields.text(), fields.boolean(), fields.integer()
-    fields.skip(6)  # block, sweep, displaySize, triggerMethod, outsideRth, hidden
-    legs: tuple[ComboLeg, ...] = ()
-    if query.security_type == "BAG":
-        legs = read_combo_legs(fields, extra_fields=4)
-        fields.skip(fields.count(_MAXIMUM_REPEATS))  # prices per leg
-        fields.skip(2 * fields.count(_MAXIMUM_REPEATS))  # routing parameters
-    fields.skip(2)  # the empty field, discretionaryAmt
-    good_after, good_till = fields.text(), fields.text()
-    fields.skip(3 if version >= 177 else 4)  # financial advisor group, method, percentage, profile
-    fields.skip(7)  # modelCode .. settlingFirm
-    all_or_none, minimum = fields.boolean(), fields.integer()
-    algo, what_if, conditions, hedge = _read_tail(fields, order_type)
-    unsupported = {
-        "one-cancels-all groups": oca_group != "",
-        "parent orders": parent_id != 0,
-        "goodAfterTime": good_after != "",
-        "goodTillDate": good_till != "",
-        "allOrNone": all_or_none,
-        "minQty": minimum > 0,
-        "algorithms": algo != "",
-        "conditions": conditions > 0,
-        "hedge orders": hedge != "",
-        "transmit=0": not transmit,
-    }
-    return OrderTicket(
-        order_id=order_id,
-        query=query,
-        legs=legs,
-        action=action,
-        quantity=quantity,
-        order_type=order_type,
-        limit=limit,
-        time_in_force=time_in_force or "DAY",
-        account=account,
-        open_close=open_close,
-        order_ref=order_ref,
-        transmit=transmit,
-        what_if=what_if,
-        unsupported=tuple(name for name, present in unsupported.items() if present),
-    )
-
-
-def _read_tail(fields: FieldReader, order_type: str) -> tuple[str, bool, int, str]:
-    """Take the fields from percentOffset on; return algorithm, what-if, conditions, hedge type."""
-    fields.skip(4)  # percentOffset, eTradeOnly, firmQuoteOnly, nbboPriceCap
-    fields.skip(7)  # auction, startingPrice, stockRefPrice, delta, range low and high, override
-    fields.skip(2)  # volatility, volatilityType
-    delta_neutral = fields.text()
-    fields.skip(9 if delta_neutral else 1)
-    fields.skip(6)  # continuousUpdate, referencePriceType, trailing x2, scale sizes x2
-    increment = fields.number()
-    if increment is not None and increment > 0:
-        fields.skip(7)
-    fields.skip(3)  # scaleTable, activeStartTime, activeStopTime
-    hedge = fields.text()
-    fields.skip(1 if hedge else 0)
-    fields.skip(4)  # optOutSmartRouting, clearing x2, notHeld
-    if fields.boolean():
-        fields.skip(3)
-    algo = fields.text()
-    if algo:
-        fields.skip(2 * fields.count(_MAXIMUM_REPEATS))
-    fields.skip(1)  # algoId
-    what_if = fields.boolean()
-    fields.skip(4)  # miscOptions, solicited, randomizeSize, randomizePrice
-    fields.skip(5 if order_type in ("PEG BENCH", "PEGBENCH") else 0)
-    return algo, what_if, fields.count(_MAXIMUM_REPEATS), hedge
+_NO_EXTRAS = ("0", "0", "", "-1")  # of a leg: openClose, shortSaleSlot, designatedLocation, exemptCode
+_DEFAULTS = {
+    "exemptCode": "-1",
+    "ocaType": "3",
+    "clearingIntent": "IB",
+    "adjustedOrderType": "None",
+    "cashQty": "0",
+    "discretionaryAmt": "0",
+    "displaySize": "",
+    "lmtPrice": "0",
+    "auxPrice": "0",
+}
+_ORDER = "action totalQuantity orderType lmtPrice auxPrice tif ocaGroup account openClose origin orderRef"
+_MODEL = (
+    "modelCode goodTillDate rule80A percentOffset settlingFirm shortSaleSlot designatedLocation exemptCode"
+)
+_STOCK = "startingPrice stockRefPrice delta stockRangeLower stockRangeUpper displaySize"
+_VOLATILITY = "triggerMethod volatility volatilityType deltaNeutralOrderType deltaNeutralAuxPrice"
+_TRAILING = "continuousUpdate referencePriceType trailStopPrice trailingPercent"
+_SIZES = "scaleInitLevelSize scaleSubsLevelSize scalePriceIncrement"
+_PEGGED = "minTradeQty minCompeteSize competeAgainstBestOffset midOffsetAtWhole midOffsetAtHalf"
+_TIER = "softDollarTierName softDollarTierValue softDollarTierDisplay"
 
 
 def order_contract_fields(order: ClientOrder) -> list[Field]:
@@ -129,83 +54,184 @@ def order_contract_fields(order: ClientOrder) -> list[Field]:
 
 def open_order(order: ClientOrder, version: int, margins: dict[str, str] | None = None) -> list[Field]:
     """Return the openOrder message; ``margins`` belongs to the answer to a what-if order."""
-    identity: list[Field] = [
+    named = _Named(order)
+    state: list[Field] = [order.status if order.is_transmitted else "", *_margin_fields(margins)]
+    if margins is not None:
+        state[0] = "PreSubmitted"
+    return [
         *(5, order.order_id),
         *order_contract_fields(order),
-        *(order.action, order.quantity, "LMT", format_price(order.limit), "0", order.time_in_force),
-        *("", order.account, order.open_close, 0, order.order_ref, order.client_id, order.perm_id),
-        *(0, 0, "0", "", "", "", "", ""),  # outsideRth .. faPercentage
-        *([""] if version < 177 else []),
-        *("", "", "", "", "", 0, "", -1, 0),  # modelCode .. auctionStrategy
-        *("", "", "", "", "", 0, 0, 0, 0, "", 3),  # startingPrice .. ocaType
-        *(0, 0, "", 0, 0, "", 0, "", ""),  # eTradeOnly .. deltaNeutralAuxPrice
-        *(0, 0, "", "", "", ""),  # continuousUpdate .. basisPointsType
+        *named(f"{_ORDER} clientId permId outsideRth hidden discretionaryAmt goodAfterTime sharesAllocation"),
+        *named("faGroup faMethod faPercentage" + (" faProfile" if version < 177 else "")),
+        *named(f"{_MODEL} auctionStrategy {_STOCK} blockOrder sweepToFill allOrNone minQty ocaType"),
+        *named(f"eTradeOnly firmQuoteOnly nbboPriceCap parentId {_VOLATILITY}"),
+        *(
+            named(
+                "deltaNeutralConId deltaNeutralSettlingFirm deltaNeutralClearingAccount "
+                "deltaNeutralClearingIntent deltaNeutralOpenClose deltaNeutralShortSale "
+                "deltaNeutralShortSaleSlot deltaNeutralDesignatedLocation"
+            )
+            if order.ticket.text("deltaNeutralOrderType")
+            else []
+        ),
+        *named(f"{_TRAILING} basisPoints basisPointsType"),
+        *_leg_fields(order),
+        *_scale_and_hedge(order, named),
+        *named("optOutSmartRouting clearingAccount clearingIntent notHeld"),
+        *_algorithm(order, named),
+        *named("solicited whatIf"),
+        *state,
+        *_conditions(order, named),
+        *named("adjustedOrderType triggerPrice trailStopPrice lmtPriceOffset adjustedStopPrice"),
+        *named(f"adjustedStopLimitPrice adjustedTrailingAmount adjustableTrailingUnit {_TIER} cashQty"),
+        *named("dontUseAutoPriceForHedge isOmsContainer discretionaryUpToLimitPrice usePriceMgmtAlgo"),
+        *(named("duration") if version >= 159 else []),
+        *(named("postToAts") if version >= 160 else []),
+        *(named("autoCancelParent") if version >= 162 else []),
+        *(named(_PEGGED) if version >= 170 else []),
     ]
-    state: list[Field] = [
-        *("", "", "", ""),  # scale sizes and increment, hedgeType
-        *(0, "", "IB", 0, 0, ""),  # optOutSmartRouting .. algoStrategy
-        *(0, int(margins is not None), order.status if margins is None else "PreSubmitted"),
-        *_margin_fields(margins),
-        *(0, 0, 0),  # randomizeSize, randomizePrice, number of conditions
-        *("None", "", "", "", "", "", "", 0, "", "", "", "0", 0, 0, 0, 0),  # adjusted .. priceMgmtAlgo
-        *([""] if version >= 159 else []),  # duration
-        *([""] if version >= 160 else []),  # postToAts
-        *([0] if version >= 162 else []),  # autoCancelParent
-        *(["", "", "", "", ""] if version >= 170 else []),  # pegged orders
-    ]
-    return identity + _leg_fields(order) + state
 
 
 def completed_order(order: ClientOrder, version: int) -> list[Field]:
     """Return the completedOrder message."""
-    identity: list[Field] = [
+    named = _Named(order)
+    parent_perm_id = 0 if order.parent is None else order.parent.perm_id
+    return [
         101,
         *order_contract_fields(order),
-        *(order.action, order.quantity, "LMT", format_price(order.limit), "0", order.time_in_force),
-        *("", order.account, order.open_close, 0, order.order_ref, order.perm_id),
-        *(0, 0, "0", "", "", "", ""),  # outsideRth .. faPercentage
-        *([""] if version < 177 else []),
-        *("", "", "", "", "", 0, "", -1),  # modelCode .. exemptCode
-        *("", "", "", "", "", 0, 0, 0, "", 3),  # startingPrice .. ocaType
-        *(0, "", 0, "", ""),  # triggerMethod .. deltaNeutralAuxPrice
-        *(0, 0, "", ""),  # continuousUpdate .. trailingPercent
-    ]
-    state: list[Field] = [
-        *("", "", "", ""),  # scale sizes and increment, hedgeType
-        *("", "IB", 0, 0, "", 0, order.status),  # clearing .. algoStrategy, solicited
-        *(0, 0, 0),  # randomizeSize, randomizePrice, number of conditions
-        *("", "", "0", 0, 0, "", order.filled, 0, 0, "", 0, 0, 0),  # trailStopPrice .. parentPermId
+        *named(f"{_ORDER} permId outsideRth hidden discretionaryAmt goodAfterTime"),
+        *named("faGroup faMethod faPercentage" + (" faProfile" if version < 177 else "")),
+        *named(f"{_MODEL} {_STOCK} sweepToFill allOrNone minQty ocaType {_VOLATILITY}"),
+        *(
+            named(
+                "deltaNeutralConId deltaNeutralShortSale deltaNeutralShortSaleSlot "
+                "deltaNeutralDesignatedLocation"
+            )
+            if order.ticket.text("deltaNeutralOrderType")
+            else []
+        ),
+        *named(_TRAILING),
+        *_leg_fields(order),
+        *_scale_and_hedge(order, named),
+        *named("clearingAccount clearingIntent notHeld"),
+        *_algorithm(order, named),
+        *named("solicited"),
+        order.status,
+        *_conditions(order, named),
+        *named("trailStopPrice lmtPriceOffset cashQty dontUseAutoPriceForHedge isOmsContainer"),
+        "",  # autoCancelDate
+        order.filled,
+        0,  # refFuturesConId
+        *named("autoCancelParent"),
+        *("", 0, 0),  # shareholder, imbalanceOnly, routeMarketableToBbo
+        parent_perm_id,
         *(order.done_at, order.done_text),
-        *(["", "", "", "", ""] if version >= 170 else []),
+        *(named(_PEGGED) if version >= 170 else []),
     ]
-    return identity + _leg_fields(order) + state
 
 
-def order_status(order: ClientOrder) -> list[Field]:
-    """Return the orderStatus message."""
+def order_status(order: ClientOrder, status: str = "") -> list[Field]:
+    """Return the orderStatus message, with another ``status`` than the present one if named."""
     return [
         3,
         order.order_id,
-        order.status,
+        status or order.status,
         order.filled,
-        order.quantity - order.filled,
+        order.remaining,
         format_ratio(order.filled_value, order.filled),
         order.perm_id,
-        0,
+        order.ticket.integer("parentId"),
         format_price(order.last_price),
         order.client_id,
-        "",
+        order.why_held,
         "0",
     ]
 
 
+class _Named:
+    """Looks up fields by name: the exchange's own values, then the ticket's, then what TWS shows."""
+
+    def __init__(self, order: ClientOrder) -> None:
+        self._current = _current(order)
+        self._ticket: Mapping[str, str] = order.ticket.values
+
+    def __call__(self, names: str) -> list[Field]:
+        return [
+            self._current.get(name) or self._ticket.get(name, "") or _DEFAULTS.get(name, "")
+            for name in names.split()
+        ]
+
+
+def _current(order: ClientOrder) -> dict[str, str]:
+    current = {
+        "action": order.action,
+        "totalQuantity": str(order.quantity),
+        "orderType": order.order_type,
+        "tif": order.time_in_force,
+        "ocaGroup": order.oca_group,
+        "ocaType": str(order.oca_type),
+        "account": order.account,
+        "orderRef": order.order_ref,
+        "clientId": str(order.client_id),
+        "permId": str(order.perm_id),
+    }
+    if order.limit is not None:
+        current["lmtPrice"] = format_price(order.limit)
+    if order.stop is not None:
+        name = "trailStopPrice" if order.order_type in TRAILING_TYPES else "auxPrice"
+        current[name] = format_price(order.stop)
+    return current
+
+
+def _scale_and_hedge(order: ClientOrder, named: _Named) -> list[Field]:
+    scale = named(_names(SCALE))
+    is_scaled = (order.ticket.number("scalePriceIncrement") or 0) > 0
+    hedge = named("hedgeParam") if order.ticket.text("hedgeType") else []
+    return [*named(_SIZES), *(scale if is_scaled else []), *named("hedgeType"), *hedge]
+
+
+def _algorithm(order: ClientOrder, named: _Named) -> list[Field]:
+    """Return the delta-neutral contract and the algorithm with its parameters."""
+    present = order.ticket.flag("underPresent")
+    under = named(_names(DELTA_NEUTRAL_CONTRACT)) if present else []
+    strategy = order.ticket.text("algoStrategy")
+    fields: list[Field] = [int(present), *under, strategy]
+    if strategy:
+        fields.append(len(order.ticket.algo_parameters))
+        for pair in order.ticket.algo_parameters:
+            fields += pair
+    return fields
+
+
+def _conditions(order: ClientOrder, named: _Named) -> list[Field]:
+    """Return randomizeSize, randomizePrice, the benchmark's fields and the conditions."""
+    fields = named("randomizeSize randomizePrice")
+    if order.order_type in PEGGED_TO_BENCHMARK:
+        fields += named(_names(BENCHMARK))
+    fields.append(len(order.ticket.conditions))
+    for condition in order.ticket.conditions:
+        fields.append(condition.kind)
+        fields += [condition.values[name] for name in _names(CONDITION_FIELDS[condition.kind]).split()]
+    if order.ticket.conditions:
+        fields += named("conditionsIgnoreRth conditionsCancelOrder")
+    return fields
+
+
+def _names(table: str) -> str:
+    return " ".join(name.partition(":")[0] for name in table.split())
+
+
 def _leg_fields(order: ClientOrder) -> list[Field]:
-    """Return legs description, legs, and the empty lists of leg prices and routing parameters."""
+    """Return legs description, legs, leg prices and routing parameters."""
     description = ",".join(f"{leg.con_id}|{leg.signed_ratio}" for leg in order.combo_legs)
     fields: list[Field] = [description, len(order.combo_legs)]
-    for leg in order.combo_legs:
-        fields += [leg.con_id, leg.ratio, leg.action, leg.exchange, 0, 0, "", -1]
-    return [*fields, 0, 0]
+    extras = order.ticket.leg_extras or (_NO_EXTRAS,) * len(order.combo_legs)
+    for leg, extra in zip(order.combo_legs, extras, strict=True):
+        fields += [leg.con_id, leg.ratio, leg.action, leg.exchange, *extra]
+    fields += [len(order.ticket.leg_prices), *order.ticket.leg_prices, len(order.ticket.routing)]
+    for pair in order.ticket.routing:
+        fields += pair
+    return fields
 
 
 def _margin_fields(margins: dict[str, str] | None) -> list[Field]:

@@ -86,6 +86,11 @@ def negotiate_version(payload: bytes) -> int | None:
     return version
 
 
+def connect_options(payload: bytes) -> frozenset[str]:
+    """Return the options that a client put after its version range, e.g. ``+PACEAPI``."""
+    return frozenset(payload.rstrip(b"\0").decode("ascii", "replace").split(" ")[1:])
+
+
 class FieldReader:
     """Takes the fields of one message from left to right."""
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optionsib.common.types import PENNY_GRID, PRICE_SCALE, TickGrid
+from optionsib.data.synthetic.grids import increments
 from optionsib.data.synthetic.market import Floats, HiddenMarket, by_time_of_day, mean_reverting
 from optionsib.data.synthetic.parameters import DayParameters, QuoteParameters
 
@@ -77,7 +78,7 @@ def quote_options(
         if k == 0:
             bid[k], ask[k] = down, up
             continue
-        step = _increments(fair[k], grid)
+        step = increments(fair[k], grid)
         tolerance = np.maximum(parameters.patience_increments * step, patience)
         off_bid = np.abs(wanted_bid[k] - bid[k - 1] - 0.5 * step)
         off_ask = np.abs(wanted_ask[k] - ask[k - 1] + 0.5 * step)
@@ -154,18 +155,12 @@ def _sizes(
     return sizes[0], sizes[1]
 
 
-def _increments(prices: Floats, grid: TickGrid) -> Ints:
-    edges = np.array([band.lower_edge for band in grid.bands])
-    steps = np.array([band.increment for band in grid.bands], dtype=np.int64)
-    return steps[np.maximum(np.searchsorted(edges, prices, side="right") - 1, 0)]
-
-
 def _on_grid(wanted_bid: Floats, wanted_ask: Floats, grid: TickGrid) -> tuple[Ints, Ints]:
     """Round to the nearest prices of the grid, the ask at least one increment above 0 and the bid."""
-    bid_step = _increments(wanted_bid, grid)
+    bid_step = increments(wanted_bid, grid)
     bid = np.maximum(np.rint(wanted_bid / bid_step).astype(np.int64), 0) * bid_step
-    ask_step = _increments(wanted_ask, grid)
+    ask_step = increments(wanted_ask, grid)
     ask = np.maximum(np.rint(wanted_ask / ask_step).astype(np.int64), 1) * ask_step
     # A bid just below a band's edge may round onto it; it is a multiple of the wider step there too.
-    ask = np.maximum(ask, bid + _increments(bid.astype(np.float64), grid))
+    ask = np.maximum(ask, bid + increments(bid.astype(np.float64), grid))
     return bid, ask
