@@ -45,10 +45,16 @@ PyObject* AmericanCall::refuse(Status status) const {
     double value;
     const bool is_sound = price(options.model, option, volatility, value) == Status::ok;
     if (is_sound && status == Status::unsupported && dividends.empty()) {
-        const Owned<> numbers(Py_BuildValue("dd", volatility, option.time_to_expiry));
+        const Owned<> numbers(
+            Py_BuildValue("dddd", volatility, option.time_to_expiry, option.rate, option.dividend_yield));
         if (numbers)
-            PyErr_Format(PyExc_ValueError, "%s: no tree or grid fits volatility %R and time_to_expiry %R",
-                         function_, PyTuple_GET_ITEM(numbers.get(), 0), PyTuple_GET_ITEM(numbers.get(), 1));
+            PyErr_Format(
+                PyExc_ValueError,
+                "%s: no tree or grid of this size fits volatility %R, time_to_expiry %R, rate %R and "
+                "dividend_yield %R: volatility and time must be positive, and a drift that is steep "
+                "for the volatility needs more steps",
+                function_, PyTuple_GET_ITEM(numbers.get(), 0), PyTuple_GET_ITEM(numbers.get(), 1),
+                PyTuple_GET_ITEM(numbers.get(), 2), PyTuple_GET_ITEM(numbers.get(), 3));
         return nullptr;
     }
     if (is_sound && status == Status::unsupported)

@@ -303,7 +303,9 @@ Price options by Crank-Nicolson finite differences: an independent check, slow a
 Parameters
 ----------
 kind, spot, strike, time_to_expiry, rate, volatility, dividend_yield, out, status, threads
-    As for `price`; time and volatility must be positive, or the element is unsupported.
+    As for `price`; time and volatility must be positive, or the element is unsupported. So is one whose
+    drift, |rate - dividend_yield - volatility^2 / 2|, is too steep for the grid: above volatility^2 / 4 per
+    step in log spot. More `space_steps` fit a steeper drift.
 exercise
     "american" or "european".
 space_steps, time_steps

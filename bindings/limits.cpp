@@ -1,126 +1,27 @@
-// Python face of the limit engine: orders are read from their Struct attributes, contracts by con_id; single
-// legs also as records in NumPy buffers, and by bound functions without argument parsing.
+// Python face of the limit engine: orders are read from their Struct attributes, contracts by con_id.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "optionsib/risk/limit_engine.hpp"
+#include "limiter.hpp"
 #include "register.hpp"
 
 namespace optionsib::bindings {
-
-namespace py = pybind11;
-using namespace optionsib::risk;
 
 namespace {
 
 using Floats = py::array_t<double, py::array::c_style | py::array::forcecast>;
 using Integers = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
-
-// A Python int as int64; nullopt where it is none or does not fit.
-std::optional<std::int64_t> integer_of(py::handle value) {
-    if (!PyLong_Check(value.ptr())) return std::nullopt;
-    int overflow = 0;
-    const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-    if (overflow != 0) return std::nullopt;
-    return number;
-}
-
-struct OrderNames {
-    py::str legs = intern("legs");
-    py::str quantity = intern("quantity");
-    py::str limit_price = intern("limit_price");
-    py::str con_id = intern("con_id");
-    py::str ratio = intern("ratio");
-    py::str trade_id = intern("trade_id");
-    py::str strategy = intern("strategy");
-
-    static py::str intern(const char* name) {
-        return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(name));
-    }
-};
-
-class Limiter {
-  public:
-    Limiter(const Limits& limits, const std::vector<std::int64_t>& con_ids,
-            const std::vector<ContractRules>& contracts, const Sizes& sizes)
-        : engine_(limits, contracts, sizes), con_ids_(con_ids) {
-        for (std::size_t i = 0; i < con_ids.size(); ++i) {
-            index_.emplace(con_ids[i], static_cast<std::uint32_t>(i));
-        }
-    }
-
-    LimitEngine& engine() { return engine_; }
-    const std::vector<std::int64_t>& con_ids() const { return con_ids_; }
-
-    std::uint32_t index(std::int64_t con_id) const {
-        const auto found = index_.find(con_id);
-        if (found == index_.end()) throw py::value_error("unknown con_id " + std::to_string(con_id));
-        return found->second;
-    }
-
-    // The order's terms; nullopt where it is malformed. Valid until the next call.
-    std::optional<OrderTerms> read(py::handle order, bool is_sent) {
-        legs_.clear();
-        const py::object legs = order.attr(names_.legs);
-        for (const py::handle leg : legs) {
-            const auto con_id = integer_of(leg.attr(names_.con_id));
-            const auto ratio = integer_of(leg.attr(names_.ratio));
-            if (!con_id || !ratio) return std::nullopt;
-            const auto found = index_.find(*con_id);
-            if (found == index_.end()) return std::nullopt;
-            legs_.push_back({found->second, *ratio});
-        }
-        const auto quantity = integer_of(order.attr(names_.quantity));
-        const auto limit_price = integer_of(order.attr(names_.limit_price));
-        if (!quantity || !limit_price) return std::nullopt;
-        const OrderTerms terms{legs_,
-                               *quantity,
-                               *limit_price,
-                               trade_of(order, is_sent),
-                               0,
-                               strategy(order.attr(names_.strategy).cast<std::string>())};
-        if (!engine_.is_well_formed(terms)) return std::nullopt;
-        return terms;
-    }
-
-    // The number of a strategy; a new name gets the next one. 0 is whoever has no name.
-    std::uint32_t strategy(const std::string& name) {
-        if (name.empty()) return 0;
-        const auto found = strategies_.find(name);
-        if (found != strategies_.end()) return found->second;
-        return strategies_.emplace(name, engine_.add_strategy()).first->second;
-    }
-
-  private:
-    // Trades are numbered from 1 as their first order is sent; a trade without a sent order is kNoTrade.
-    std::uint32_t trade_of(py::handle order, bool is_sent) {
-        const auto name = order.attr(names_.trade_id).cast<std::string>();
-        if (is_sent && !name.empty()) {
-            trades_.try_emplace(name, static_cast<std::uint32_t>(trades_.size() + 1));
-        }
-        const auto found = trades_.find(name);
-        return found == trades_.end() ? kNoTrade : found->second;
-    }
-
-    LimitEngine engine_;
-    std::vector<std::int64_t> con_ids_;
-    std::unordered_map<std::int64_t, std::uint32_t> index_;
-    std::vector<Leg> legs_;
-    std::unordered_map<std::string, std::uint32_t> trades_;
-    std::unordered_map<std::string, std::uint32_t> strategies_;
-    OrderNames names_;
-};
 
 template <class T>
 std::optional<T> limit_of(const py::dict& limits, const char* name) {
@@ -215,117 +116,6 @@ void update_scenarios(Limiter& self, const Integers& con_ids, const Floats& gain
     }
 }
 
-// --- records -------------------------------------------------------------------------------------
-
-// A 1-d contiguous array of items of this size; nothing is copied or converted.
-template <class Item>
-Item* items_of(const py::array& array, const char* name, bool writes) {
-    if (array.ndim() != 1 || array.itemsize() != static_cast<py::ssize_t>(sizeof(Item)) ||
-        (array.flags() & py::array::c_style) == 0 ||
-        reinterpret_cast<std::uintptr_t>(array.data()) % 8 != 0 || (writes && !array.writeable())) {
-        throw py::value_error(std::string(name) + " must be a contiguous 1-d array of " +
-                              std::to_string(sizeof(Item)) + "-byte records" + (writes ? ", writeable" : ""));
-    }
-    return const_cast<Item*>(static_cast<const Item*>(array.data()));
-}
-
-std::size_t submit_batch(Limiter& self, const py::array& records, const py::array& verdicts) {
-    const auto* orders = items_of<OrderRecord>(records, "records", false);
-    auto* answers = items_of<VerdictRecord>(verdicts, "verdicts", true);
-    if (records.size() != verdicts.size())
-        throw py::value_error("records and verdicts must be of one length");
-    const py::gil_scoped_release released;
-    return self.engine().submit_batch({orders, static_cast<std::size_t>(records.size())}, answers);
-}
-
-// What a bound function needs; the capsule that is its `self` owns it.
-struct BoundEngine {
-    py::object owner;
-    LimitEngine* engine;
-    py::object records_owner, verdicts_owner;
-    const OrderRecord* records = nullptr;
-    VerdictRecord* verdicts = nullptr;
-    Py_ssize_t count = 0;
-};
-
-BoundEngine& bound(PyObject* self) {
-    return *static_cast<BoundEngine*>(PyCapsule_GetPointer(self, nullptr));
-}
-
-// row -> number of the check that refuses it, 0 accepted.
-PyObject* submit_row(PyObject* self, PyObject* row) {
-    const BoundEngine& to = bound(self);
-    const Py_ssize_t at = PyLong_AsSsize_t(row);
-    if (at < 0 || at >= to.count) {
-        if (PyErr_Occurred() == nullptr) PyErr_Format(PyExc_IndexError, "row %zd of %zd", at, to.count);
-        return nullptr;
-    }
-    return PyLong_FromLong(static_cast<long>(to.engine->submit(to.records[at], to.verdicts[at])));
-}
-
-// (time_ns, contract, side, quantity, price, strategy=0, account=0) -> handle, or minus the check's number.
-PyObject* submit_order(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-    if (count < 5 || count > 7) {
-        return PyErr_Format(PyExc_TypeError,
-                            "expected time_ns, contract, side, quantity, price, [strategy, [account]]");
-    }
-    std::int64_t values[7] = {};
-    for (Py_ssize_t i = 0; i < count; ++i) {
-        values[i] = PyLong_AsLongLong(arguments[i]);
-        if (values[i] == -1 && PyErr_Occurred() != nullptr) return nullptr;
-    }
-    OrderRecord record{};
-    record.time_ns = values[0];
-    // What does not fit is out of range in the record too.
-    const auto narrow = [](std::int64_t value) {
-        return value < 0 || value > UINT32_MAX ? UINT32_MAX : static_cast<std::uint32_t>(value);
-    };
-    record.contract = narrow(values[1]);
-    record.side = static_cast<std::int8_t>(values[2] == 1 || values[2] == -1 ? values[2] : 0);
-    record.quantity = values[3];
-    record.price = values[4];
-    record.strategy = narrow(values[5]);
-    record.account = narrow(values[6]);
-    VerdictRecord verdict;
-    const Check check = bound(self).engine->submit(record, verdict);
-    if (check != Check::none) return PyLong_FromLong(-static_cast<long>(check));
-    return PyLong_FromUnsignedLongLong(verdict.handle);
-}
-
-PyMethodDef submit_row_definition = {"submit_row", submit_row, METH_O,
-                                     "submit_row(row) -> number of the check that refuses it, 0 accepted"};
-PyMethodDef submit_order_definition = {
-    "submit_order", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(submit_order)), METH_FASTCALL,
-    "submit_order(time_ns, contract, side, quantity, price, strategy=0, account=0) -> handle, or minus the "
-    "number of the check that refuses it"};
-
-py::object bind_function(PyMethodDef& definition, std::unique_ptr<BoundEngine> to) {
-    const py::capsule self(to.get(), [](void* held) { delete static_cast<BoundEngine*>(held); });
-    (void)to.release();
-    return py::reinterpret_steal<py::object>(PyCFunction_NewEx(&definition, self.ptr(), nullptr));
-}
-
-py::object row_submitter(const py::object& self, const py::array& records, const py::array& verdicts) {
-    auto to = std::make_unique<BoundEngine>();
-    to->owner = self;
-    to->engine = &self.cast<Limiter&>().engine();
-    to->records = items_of<OrderRecord>(records, "records", false);
-    to->verdicts = items_of<VerdictRecord>(verdicts, "verdicts", true);
-    if (records.size() != verdicts.size())
-        throw py::value_error("records and verdicts must be of one length");
-    to->records_owner = records;
-    to->verdicts_owner = verdicts;
-    to->count = records.size();
-    return bind_function(submit_row_definition, std::move(to));
-}
-
-py::object order_submitter(const py::object& self) {
-    auto to = std::make_unique<BoundEngine>();
-    to->owner = self;
-    to->engine = &self.cast<Limiter&>().engine();
-    return bind_function(submit_order_definition, std::move(to));
-}
-
 py::object con_id_or_none(const Limiter& self, std::optional<std::uint32_t> contract) {
     if (!contract) return py::none();
     return py::int_(self.con_ids()[*contract]);
@@ -350,7 +140,8 @@ void register_limits(py::module_& module) {
     for (std::size_t i = 0; i < kCheckCount; ++i) names.append(check_name(static_cast<Check>(i)));
     module.attr("LIMIT_CHECKS") = py::tuple(names);
 
-    py::class_<Limiter>(module, "LimitEngine")
+    py::class_<Limiter> engine(module, "LimitEngine");
+    engine
         .def(py::init([](const py::dict& limits, const std::vector<ContractRow>& rows, std::size_t scenarios,
                          std::size_t accounts, std::size_t orders, bool judges_losses) {
                  const auto [con_ids, contracts] = read_contracts(rows);
@@ -398,9 +189,6 @@ void register_limits(py::module_& module) {
         .def("reset_protection", [](Limiter& self) { self.engine().reset_protection(0, 0); })
         .def("strategy", &Limiter::strategy)
         .def("number", &Limiter::index)
-        .def("submit_batch", &submit_batch)
-        .def("row_submitter", &row_submitter)
-        .def("order_submitter", &order_submitter)
         .def("set_position",
              [](Limiter& self, std::int64_t con_id, std::int64_t quantity) {
                  if (quantity > kMaxContracts || quantity < -kMaxContracts) {
@@ -456,9 +244,28 @@ void register_limits(py::module_& module) {
                 std::int64_t now_ns) {
                  return static_cast<int>(self.engine().fill(handle, quantity, cash, now_ns));
              })
-        .def("finish", [](Limiter& self, OrderHandle handle) {
-            return static_cast<int>(self.engine().finish(handle));
+        .def("finish",
+             [](Limiter& self, OrderHandle handle) { return static_cast<int>(self.engine().finish(handle)); })
+        .def("count_message",
+             [](Limiter& self, OrderHandle handle) {
+                 return static_cast<int>(self.engine().count_message(handle));
+             })
+        // The books, and the names of strategies and trades by number.
+        .def("snapshot",
+             [](Limiter& self) {
+                 const std::vector<std::byte> bytes = self.engine().snapshot();
+                 return py::make_tuple(py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size()),
+                                       self.strategies, self.trades);
+             })
+        .def("restore", [](Limiter& self, const py::bytes& books, const Limiter::Names& strategies,
+                           const Limiter::Names& trades) {
+            const std::string_view bytes = books;
+            if (!self.engine().restore(std::as_bytes(std::span(bytes)))) return false;
+            self.strategies = strategies;
+            self.trades = trades;
+            return true;
         });
+    register_limit_records(engine);
 }
 
 }  // namespace optionsib::bindings

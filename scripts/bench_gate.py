@@ -37,7 +37,6 @@ SELFTEST_FOLDER = ROOT / "build" / "bench-selftest"
 MOST_TIME, MOST_INSTRUCTIONS = 1.12, 1.05
 ROUNDS, ATTEMPTS = 31, 3
 COUNTED_PATHS = ("baseline", "avx2")
-FEW, MANY = 1, 6  # repeats; the difference leaves out everything but the kernel
 
 Numbers = dict[str, float]
 
@@ -109,23 +108,23 @@ def measure_times(programs: Path, path: str) -> Numbers:
 
 def count_instructions(programs: Path, path: str, sizes: Mapping[str, int]) -> Numbers:
     """Return every kernel's instructions per option, by callgrind; `sizes`: options of one run of each."""
-
-    def total(kernel: str, repeats: int, folder: str) -> int:
+    with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
-            ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out",
-             programs / "kernel_benchmark", "count", kernel, str(repeats)],
+            ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/out",
+             programs / "kernel_benchmark", "count"],
             capture_output=True, text=True, check=False, env={**os.environ, "OPTIONSIB_SIMD": path},
         )  # fmt: skip
-        found = re.search(r"Collected : (\d+)", done.stderr)
-        if done.returncode or found is None:
-            raise RuntimeError(f"callgrind of '{kernel}' on the {path} path failed:\n{done.stderr[-2000:]}")
-        return int(found[1])
-
-    with tempfile.TemporaryDirectory() as folder:
-        return {
-            kernel: (total(kernel, MANY, folder) - total(kernel, FEW, folder)) / ((MANY - FEW) * size)
-            for kernel, size in sizes.items()
-        }
+        counts: Numbers = {}
+        for file in Path(folder).iterdir():
+            dump = file.read_text()
+            name = re.search(r"^desc: Trigger: Client Request: (.+)$", dump, re.MULTILINE)
+            total = re.search(r"^(?:summary|totals): (\d+)$", dump, re.MULTILINE)
+            if name and total and int(total[1]) > 0:
+                counts[name[1]] = int(total[1]) / sizes[name[1]]
+    if done.returncode or set(counts) != set(sizes):
+        missing = ", ".join(sorted(set(sizes) - set(counts)))
+        raise RuntimeError(f"callgrind on the {path} path gave no count of {missing}:\n{done.stderr[-2000:]}")
+    return {kernel: counts[kernel] for kernel in sizes}
 
 
 class Baseline:

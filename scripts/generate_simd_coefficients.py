@@ -1,6 +1,7 @@
 """Write the coefficients of the vector primitives: cpp/include/optionsib/math/simd/coefficients.hpp.
 
-And those of the American kernels: cpp/include/optionsib/pricing/american_coefficients.hpp.
+And those of the American kernels: cpp/include/optionsib/pricing/american_coefficients.hpp; and of random normal
+numbers: cpp/include/optionsib/montecarlo/normal_coefficients.hpp.
 
     python scripts/generate_simd_coefficients.py
 
@@ -11,6 +12,9 @@ And those of the American kernels: cpp/include/optionsib/pricing/american_coeffi
   the Chebyshev points of t = (x + 1/4 - l) / (x + 1/4 + l), l = 3.6 (relative error 6e-17). Every coefficient
   is positive, so nothing cancels. Likewise B(x) = 1 - x A(x), x >= 0, of degrees 10 and 12; and A(x), x >= 0,
   of degrees 5 and 6 for what needs no more than eight digits (relative error 3e-9).
+* log by table: the inverses of the middles of the sixteenths of [1, 2), of 24 bits, their logarithms, and
+  (log(1 + r) - r) / r^2 on |r| <= 1 / 32.
+* sin and cos on |x| <= pi / 4: (sin(x) / x - 1) / x^2 and (cos(x) - 1) / x^2 in powers of x^2.
 """
 
 from __future__ import annotations
@@ -73,6 +77,26 @@ def atanh_rest(u: mp.mpf) -> mp.mpf:
     return mp.nsum(lambda k: u**k / (2 * k + 3), [0, 60])
 
 
+def log_rest(r: mp.mpf) -> mp.mpf:
+    """Return (log(1 + r) - r) / r^2."""
+    return mp.nsum(lambda k: (-1) ** (int(k) + 1) * r**k / (k + 2), [0, 45])
+
+
+def sin_rest(u: mp.mpf) -> mp.mpf:
+    """Return (sin(x) / x - 1) / x^2 at u = x^2."""
+    return mp.nsum(lambda k: (-1) ** (int(k) + 1) * u**k / mp.factorial(2 * k + 3), [0, 20])
+
+
+def cos_rest(u: mp.mpf) -> mp.mpf:
+    """Return (cos(x) - 1) / x^2 at u = x^2."""
+    return mp.nsum(lambda k: (-1) ** (int(k) + 1) * u**k / mp.factorial(2 * k + 2), [0, 20])
+
+
+def cut(value: mp.mpf, bits: int) -> mp.mpf:
+    """Return the nearest number of so many bits, for a value in [1/2, 1)."""
+    return mp.nint(value * 2**bits) / 2**bits
+
+
 def array(name: str, values: list[mp.mpf]) -> str:
     """Return a C++ array definition, one value a line, exact by hexadecimal float."""
     lines = "".join(f"    {float(v).hex()},\n" for v in values)
@@ -116,6 +140,17 @@ def main() -> None:
         "optionsib::pricing",
         coarse_mills_numerator=coarse_numerator,
         coarse_mills_denominator=coarse_denominator,
+    )
+    inverses = [cut(16 / (16 + j + mp.mpf("0.5")), 24) for j in range(16)]
+    square = (mp.pi / 4) ** 2 * mp.mpf("1.0001")
+    write(
+        INCLUDE / "montecarlo" / "normal_coefficients.hpp",
+        "optionsib::montecarlo",
+        log_inverses=inverses,
+        log_table=[-mp.log(inverse) for inverse in inverses],
+        log_coefficients=mp.chebyfit(log_rest, [-mp.mpf(1) / 32, mp.mpf(1) / 32], 8)[::-1],
+        sin_coefficients=mp.chebyfit(sin_rest, [0, square], 6)[::-1],
+        cos_coefficients=mp.chebyfit(cos_rest, [0, square], 7)[::-1],
     )
 
 

@@ -5,14 +5,16 @@
 //   kernel_benchmark kernels                every kernel and how many options one run of it does, as JSON
 //   kernel_benchmark limits [ROUNDS]        nanoseconds per option of every kernel and floor, as JSON
 //   kernel_benchmark limits ROUNDS KERNEL   the same of one kernel
-//   kernel_benchmark gate [ROUNDS]          per kernel the ratios (kernel / floor) of alternating rounds,
-//   JSON kernel_benchmark count KERNEL REPEATS   run one kernel REPEATS times and nothing else (for
-//   callgrind)
+//   kernel_benchmark gate [ROUNDS]          ratios (kernel / floor) of alternating rounds, as JSON
+//   kernel_benchmark count                  under callgrind: a dump of counts for every kernel, with its name
 //
 // Times are CPU times of the thread, so that a neighbour who takes the core does not count. OPTIONSIB_SIMD
 // chooses the path as everywhere.
 
 #include <time.h>
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -413,14 +415,22 @@ void print_gate(Bench& bench, int rounds) {
     std::printf("}}\n");
 }
 
-int count(Bench& bench, std::string_view name, int repeats) {
+// The first run of a kernel, which sets up what is made once, is not counted.
+int count([[maybe_unused]] Bench& bench) {
+#if __has_include(<valgrind/callgrind.h>)
     for (const Kernel& kernel : kernels(bench)) {
-        if (kernel.name != name) continue;
-        for (int i = 0; i < repeats; ++i) run(kernel);
-        return EXIT_SUCCESS;
+        run(kernel);
+        CALLGRIND_START_INSTRUMENTATION;
+        CALLGRIND_ZERO_STATS;  // starting leaves the last dump's totals standing
+        run(kernel);
+        CALLGRIND_DUMP_STATS_AT(kernel.name.c_str());
+        CALLGRIND_STOP_INSTRUMENTATION;
     }
-    std::fprintf(stderr, "kernel_benchmark: no kernel '%s'\n", std::string(name).c_str());
+    return EXIT_SUCCESS;
+#else
+    std::fprintf(stderr, "kernel_benchmark: built without valgrind/callgrind.h\n");
     return EXIT_FAILURE;
+#endif
 }
 
 }  // namespace
@@ -442,12 +452,12 @@ int main(int argc, char** argv) {
         print_limits(bench, argc > 2 ? std::atoi(argv[2]) : 15, argc > 3 ? argv[3] : "");
     } else if (mode == "gate" && argc <= 3) {
         print_gate(bench, argc > 2 ? std::atoi(argv[2]) : 31);
-    } else if (mode == "count" && argc == 4) {
-        return count(bench, argv[2], std::atoi(argv[3]));
+    } else if (mode == "count" && argc == 2) {
+        return count(bench);
     } else {
         std::fprintf(stderr,
-                     "usage: kernel_benchmark paths | limits [ROUNDS [KERNEL]] | gate [ROUNDS] | count "
-                     "KERNEL REPEATS\n");
+                     "usage: kernel_benchmark paths | kernels | limits [ROUNDS [KERNEL]] | gate [ROUNDS] | "
+                     "count\n");
         return 2;
     }
     return EXIT_SUCCESS;

@@ -117,11 +117,13 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
     _add_config(command)
-    command.add_argument("verb", choices=("show", "propose", "approve"))
+    command.add_argument("verb", choices=("show", "propose", "approve", "switch"))
     command.add_argument(
-        "words", nargs="*", help="propose: NAME=VALUE ... (no value: not set); approve: VERSION"
+        "words",
+        nargs="*",
+        help="propose: NAME=VALUE ... (no value: not set); approve: VERSION; switch: SWITCH=VALUE",
     )
-    command.add_argument("--reason", default="", help="propose: why; written in the journal")
+    command.add_argument("--reason", default="", help="propose, switch: why; written in the journal")
     command.add_argument("--operator", default="", help="who asks (default: the user of this machine)")
     command.add_argument(
         "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"

@@ -303,6 +303,76 @@ def test_american_calls_are_exercised_just_before_the_dividend_or_never(
     assert advice.critical_spot == pytest.approx(critical, abs=1e-3, nan_ok=True)
 
 
+# --- several dividends: the tree of Vellekoop and Nieuwenhuis ---------------------------------------------
+
+
+def dividend_tree(
+    kind: str,
+    spot: float,
+    strike: float,
+    expiry: float,
+    rate: float,
+    volatility: float,
+    dividends: tuple[list[float], list[float]],
+    *,
+    american: bool,
+    steps: int,
+) -> float:
+    """Return the price on a recombining tree, interpolated at each ex-date (2006, section 3).
+
+    Ex-dates fall on steps. Nothing is left of a spot below its dividend.
+    """
+    sign = 1.0 if kind == "call" else -1.0
+    step = expiry / steps
+    up = math.exp(volatility * math.sqrt(step))
+    chance = (math.exp(rate * step) - 1 / up) / (up - 1 / up)
+    ex_dates = {round(time / step): amount for time, amount in zip(*dividends, strict=True)}
+
+    def spots(n: int) -> Array:
+        return spot * up ** (2.0 * np.arange(n + 1) - n)
+
+    value: Array = np.maximum(sign * (spots(steps) - strike), 0.0)
+    for n in range(steps - 1, -1, -1):
+        value = math.exp(-rate * step) * (chance * value[1:] + (1 - chance) * value[:-1])
+        exercise = np.maximum(sign * (spots(n) - strike), 0.0)
+        if american:
+            value = np.maximum(value, exercise)
+        if n in ex_dates:
+            waiting = 0.0 if american else rate * (steps - n) * step
+            ruined = 0.0 if kind == "call" else strike * math.exp(-waiting)
+            value = np.interp(
+                np.maximum(spots(n) - ex_dates[n], 0.0), [0.0, *spots(n)], np.concatenate([[ruined], value])
+            )
+            if american:
+                value = np.maximum(value, exercise)
+    return float(value[0])
+
+
+SEVERAL_DIVIDENDS = [
+    # expiry, rate, volatility, ex-times, amounts
+    (1.0, 0.05, 0.30, [0.25, 0.5, 0.75], [2.0, 2.0, 2.0]),
+    (1.0, 0.06, 0.25, [0.5], [7.0]),
+    (2.0, 0.03, 0.40, [0.25, 0.75, 1.25, 1.75], [3.0, 3.0, 3.0, 3.0]),
+    (0.5, 0.0, 0.20, [0.25], [4.0]),
+]
+
+
+@pytest.mark.parametrize("case", SEVERAL_DIVIDENDS, ids=str)
+@pytest.mark.parametrize("strike", [70.0, 100.0, 130.0])
+@pytest.mark.parametrize("kind", ["call", "put"])
+def test_several_dividends_against_an_interpolated_tree(
+    kind: str, strike: float, case: tuple[float, float, float, list[float], list[float]]
+) -> None:
+    expiry, rate, volatility, ex_times, amounts = case
+    option = (kind, 100.0, strike, expiry, rate, volatility)
+    cash = (ex_times, amounts)
+    for american, ours in ((True, american_price), (False, european_price)):
+        coarse, fine = (dividend_tree(*option, cash, american=american, steps=n) for n in (2000, 4000))
+        value = ours(*option, dividends=cash, tier="high")
+        # The tree is first order in its steps; the saw-tooth of a strike between its nodes remains.
+        assert value == pytest.approx(2 * fine - coarse, abs=5e-3), (american, coarse, fine)
+
+
 # --- exercise advice: brute force -----------------------------------------------------------------------
 
 

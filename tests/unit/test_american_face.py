@@ -443,7 +443,7 @@ def test_premium_boundary_and_checks() -> None:
         assert flat == pytest.approx(price("put", *PUT, 0.2), abs=1e-3)
         with pytest.raises(ValueError, match="exercise must be 'european' or 'american', got 'bermudan'"):
             check("put", *PUT, 0.2, exercise="bermudan")
-        with pytest.raises(ValueError, match="no tree or grid fits volatility"):
+        with pytest.raises(ValueError, match="no tree or grid of this size fits volatility"):
             check("put", *PUT, 0.0)
     assert leisen_reimer_price("put", *PUT, 0.2, steps=51) == leisen_reimer_price("put", *PUT, 0.2, steps=50)
     with pytest.raises(ValueError, match="steps must be an integer from 3 to 100000, got 2"):

@@ -24,6 +24,10 @@ constexpr std::uint64_t kStillAnswers =
     bit(Check::price_positive) | bit(Check::price_grid) | bit(Check::stale_feed) | bit(Check::self_match) |
     bit(Check::capacity) | bit(Check::malformed);
 
+// Where one of these fails the sums and the losses need not be looked at: they come later in the order of
+// judgement, and an order that reduces risk answers to none of them.
+constexpr std::uint64_t kBeforeSums = bit(Check::order_delta) - 1;
+
 // Which lanes of an order fail against their scopes, as the bits of the checks. Not within its cap is also
 // what is NaN, or has a cap that is.
 class Failures {
@@ -74,8 +78,8 @@ void LimitEngine::order_units(const OrderTerms& order, double* sums) const {
     }
 }
 
-std::uint64_t LimitEngine::screen_account(const OrderTerms& order, std::int64_t now_ns, bool is_new,
-                                          std::int64_t contracts, double debit) const {
+std::uint64_t LimitEngine::screen_account(const OrderTerms& order, bool is_new, std::int64_t contracts,
+                                          double debit) const {
     const Bounds& b = bounds_;
     const Account& account = accounts_[order.account];
     const Strategy& strategy = strategies_[order.strategy];
@@ -96,20 +100,23 @@ std::uint64_t LimitEngine::screen_account(const OrderTerms& order, std::int64_t 
                               Check::order_to_trade) |
                          flag(strategy.tripped || b.repeated_executions < 0 || b.repeated_window < 0,
                               Check::repeated_executions);
-    if (is_new) {
-        const bool too_many =
-            b.orders_per_minute < 0 ||
-            account.sent.has(static_cast<std::size_t>(b.orders_per_minute), now_ns - kRateWindowNs);
-        const bool again =
-            b.duplicate_window < 0 ||
-            (b.duplicate_window > 0 && account.recent.has(hash_of(order), now_ns - b.duplicate_window));
-        mask |= flag(too_many, Check::order_rate) | flag(again, Check::duplicate) |
-                flag(free_count_ == 0, Check::capacity);
-    }
-    return mask;
+    return mask | flag(is_new && free_count_ == 0, Check::capacity);
 }
 
-std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_ns) const {
+std::uint64_t LimitEngine::screen_windows(const OrderTerms& order, std::int64_t now_ns) const {
+    const Bounds& b = bounds_;
+    const Account& account = accounts_[order.account];
+    const bool too_many =
+        b.orders_per_minute < 0 ||
+        account.sent.has(static_cast<std::size_t>(b.orders_per_minute), now_ns - kRateWindowNs);
+    const bool again =
+        b.duplicate_window < 0 ||
+        (b.duplicate_window > 0 && account.recent.has(hash_of(order), now_ns - b.duplicate_window));
+    return flag(too_many, Check::order_rate) | flag(again, Check::duplicate);
+}
+
+std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_ns,
+                                      std::uint64_t mask) const {
     const Bounds& b = bounds_;
     const Leg& leg = order.legs.front();
     const Instrument& it = instruments_[leg.contract];
@@ -122,20 +129,22 @@ std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_
     const bool buys = leg.ratio > 0;
     const bool priced = price > 0;
     const std::int64_t feed_ns = std::min(it.feed_ns, underlying.feed_ns);
-    const bool on_grid =
-        it.many_bands ? is_on_grid(order)
-                      : divides(price < it.edge ? it.increment_below : it.increment, priced ? price : 0);
+    const bool on_grid = it.many_bands || price > UINT32_MAX
+                             ? is_on_grid(order)
+                             : is_multiple(price < it.edge ? it.grid_below : it.grid,
+                                           static_cast<std::uint32_t>(priced ? price : 0));
+    mask |= flag(!it.tradable, Check::tradable) | flag(it.restricted, Check::restricted) |
+            flag(it.lot > 1 && !divides(it.lot, order.quantity), Check::lot) |
+            flag(!priced, Check::price_positive) | flag(!on_grid, Check::price_grid) |
+            flag(now_ns - feed_ns > b.feed_age, Check::stale_feed) |
+            flag(now_ns - it.change_ns > b.change_age, Check::stale_change) |
+            flag(order.limit_price > it.far[buys], Check::price_collar) |
+            flag(at.gross_with(buys, order.quantity) > b.position, Check::position) |
+            flag(protection.tripped > 0 || b.protection_quantity < 0 || b.protection_window < 0,
+                 Check::market_maker_protection) |
+            flag(order.limit_price > it.own[buys], Check::self_match);
+    if ((mask & kBeforeSums) != 0) return mask;
     const auto scale = static_cast<double>(contracts);
-    std::uint64_t mask = flag(!it.tradable, Check::tradable) | flag(it.restricted, Check::restricted) |
-                         flag(it.lot > 1 && !divides(it.lot, order.quantity), Check::lot) |
-                         flag(!priced, Check::price_positive) | flag(!on_grid, Check::price_grid) |
-                         flag(now_ns - feed_ns > b.feed_age, Check::stale_feed) |
-                         flag(now_ns - it.change_ns > b.change_age, Check::stale_change) |
-                         flag(order.limit_price > it.far[buys], Check::price_collar) |
-                         flag(at.gross_with(buys, order.quantity) > b.position, Check::position) |
-                         flag(protection.tripped > 0 || b.protection_quantity < 0 || b.protection_window < 0,
-                              Check::market_maker_protection) |
-                         flag(order.limit_price > it.own[buys], Check::self_match);
     Failures failures;
     const Doubles low = load(it.unit) * Doubles{scale, scale};
     const double vega = it.unit[2] * scale, notional = it.unit[3];
@@ -152,9 +161,9 @@ std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_
     return mask | failures.mask();
 }
 
-std::uint64_t LimitEngine::screen_legs(const OrderTerms& order, std::int64_t now_ns) {
+std::uint64_t LimitEngine::screen_legs(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask) {
     const Bounds& b = bounds_;
-    std::uint64_t mask = flag(!is_on_grid(order), Check::price_grid);
+    mask |= flag(!is_on_grid(order), Check::price_grid);
     double gross = 0.0, gross_of_strategy = 0.0;
     for (const Leg& leg : order.legs) {
         const Instrument& it = instruments_[leg.contract];
@@ -178,6 +187,7 @@ std::uint64_t LimitEngine::screen_legs(const OrderTerms& order, std::int64_t now
     mask |= flag(!limits_.price_collar || !touch.known || order.limit_price > touch.price + b.price_collar,
                  Check::price_collar) |
             flag(meets_own(order), Check::self_match);
+    if ((mask & kBeforeSums) != 0) return mask;
     double sums[kLanes];
     order_units(order, sums);
     Failures failures;
@@ -196,7 +206,7 @@ std::uint64_t LimitEngine::screen(const OrderTerms& order, std::int64_t now_ns, 
         const double debit = static_cast<double>(order.limit_price) *
                              instruments_[order.legs.front().contract].money_per_price *
                              static_cast<double>(order.quantity);
-        return screen_account(order, now_ns, is_new, order.quantity, debit) | screen_leg(order, now_ns);
+        return screen_leg(order, now_ns, screen_account(order, is_new, order.quantity, debit));
     }
     std::int64_t contracts = 0;
     double largest = 0.0;
@@ -206,7 +216,7 @@ std::uint64_t LimitEngine::screen(const OrderTerms& order, std::int64_t now_ns, 
     }
     const double debit =
         static_cast<double>(order.limit_price) * largest * static_cast<double>(order.quantity);
-    return screen_account(order, now_ns, is_new, contracts, debit) | screen_legs(order, now_ns);
+    return screen_legs(order, now_ns, screen_account(order, is_new, contracts, debit));
 }
 
 // --- losses --------------------------------------------------------------------------------------
@@ -238,16 +248,22 @@ std::uint64_t LimitEngine::screen_losses(const OrderTerms& order, Money& own_los
 
 // --- the verdict ---------------------------------------------------------------------------------
 
-std::uint64_t LimitEngine::judge(const OrderTerms& order, std::int64_t now_ns, bool is_new,
-                                 bool judges_always, bool& reduces, Money& own_loss) {
+std::uint64_t LimitEngine::judge(const OrderTerms& order, std::int64_t now_ns, bool is_new, bool is_full,
+                                 bool& reduces, Money& own_loss) {
     if (stale_scopes_) [[unlikely]]
         refresh_scopes();
     if (judges_losses_ && accounts_[order.account].stale_scenarios) [[unlikely]]
         refresh_scenarios(order.account);
     std::uint64_t mask = screen(order, now_ns, is_new);
-    if (judges_losses_) mask |= screen_losses(order, own_loss);
+    const bool is_decided = (mask & kBeforeSums) != 0;
+    if (is_new && !is_decided) mask |= screen_windows(order, now_ns);
+    if (judges_losses_ && !is_decided) {
+        mask |= screen_losses(order, own_loss);
+    } else if (is_full) {
+        own_loss = order_loss(order);
+    }
     reduces = false;
-    if (mask == 0 && !judges_always) [[likely]]
+    if (mask == 0 && !is_full) [[likely]]
         return 0;
     reduces = reduces_risk(order);
     if (!reduces) return mask;
@@ -278,7 +294,7 @@ Verdict LimitEngine::check_locked(const OrderTerms& order, std::int64_t now_ns, 
     const bool works = !is_new && replaced->active_at != kNoSlot;
     if (works) deactivate(*replaced);
     bool reduces = false;
-    Money own_loss = judges_losses_ ? 0 : order_loss(order);
+    Money own_loss = 0;
     const std::uint64_t mask = judge(order, now_ns, is_new, true, reduces, own_loss);
     const Verdict verdict = verdict_on(order, now_ns, mask, reduces, own_loss);
     if (works) activate(*replaced);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <thread>
 
+#include "optionsib/math/simd/inline.hpp"
 #include "optionsib/risk/limit_engine.hpp"
 
 namespace optionsib::risk {
@@ -76,17 +77,40 @@ inline void add_where(double* to, Integers where, Doubles more) {
     return x % y == 0;
 }
 
-inline std::uint64_t LimitEngine::hash_of(const OrderTerms& order) const {
-    const auto mix = [](std::uint64_t hash, std::uint64_t word) {
-        hash = (hash ^ word) * 0x9E3779B97F4A7C15ULL;
-        return hash ^ (hash >> 29);
-    };
-    std::uint64_t hash =
-        mix(static_cast<std::uint64_t>(order.quantity), static_cast<std::uint64_t>(order.limit_price));
-    for (const Leg& leg : order.legs) {
-        hash = mix(hash, (static_cast<std::uint64_t>(leg.ratio) << 32) ^ leg.contract);
+// Whether x is a multiple of y, by a product instead of a division. With r = floor((2^64 - 1) / y) + 1 and
+// x, y below 2^32, the product r x modulo 2^64 is (x mod y) r and something less than r: it stays below r
+// just where nothing remains. (y = 1 wraps to r = 0, and everything passes.)
+[[nodiscard]] constexpr std::uint64_t reciprocal_of(std::uint32_t y) {
+    return UINT64_MAX / std::max<std::uint32_t>(y, 1) + 1;
+}
+[[nodiscard]] inline bool is_multiple(std::uint64_t reciprocal, std::uint32_t x) {
+    return x * reciprocal <= reciprocal - 1;
+}
+
+// The hash of an order's terms, leg by leg.
+class TermsHash {
+  public:
+    OPTIONSIB_INLINE TermsHash(std::int64_t quantity, std::int64_t limit_price) {
+        hash_ = static_cast<std::uint64_t>(quantity);
+        mix(static_cast<std::uint64_t>(limit_price));
     }
-    return hash ^ (hash >> 32);
+    OPTIONSIB_INLINE void add(std::uint32_t contract, std::int64_t ratio) {
+        mix((static_cast<std::uint64_t>(ratio) << 32) ^ contract);
+    }
+    OPTIONSIB_INLINE std::uint64_t value() const { return hash_ ^ (hash_ >> 32); }
+
+  private:
+    OPTIONSIB_INLINE void mix(std::uint64_t word) {
+        hash_ = (hash_ ^ word) * 0x9E3779B97F4A7C15ULL;
+        hash_ ^= hash_ >> 29;
+    }
+    std::uint64_t hash_;
+};
+
+inline std::uint64_t LimitEngine::hash_of(const OrderTerms& order) const {
+    TermsHash hash(order.quantity, order.limit_price);
+    for (const Leg& leg : order.legs) hash.add(leg.contract, leg.ratio);
+    return hash.value();
 }
 
 inline OrderHandle LimitEngine::handle_of(const WorkingOrder& order) const {
@@ -104,8 +128,8 @@ inline std::uint32_t LimitEngine::claim_slot() {
 }
 
 inline void LimitEngine::enlist(std::uint32_t slot) {
-    orders_[slot].active_at = static_cast<std::uint32_t>(active_.size());
-    active_.push_back(slot);
+    orders_[slot].active_at = static_cast<std::uint32_t>(active_count_);
+    active_[active_count_++] = slot;
 }
 
 inline void LimitEngine::list_leg(std::uint32_t slot, Instrument& it) {

@@ -89,7 +89,7 @@ bool LimitEngine::passes_sanity(const OrderTerms& order) const {
 
 bool LimitEngine::meets_own(const OrderTerms& order) const {
     // A combination meets its own mirror image: the same legs the other way round, at prices that cross.
-    return std::any_of(active_.begin(), active_.end(), [&](std::uint32_t slot) {
+    return std::any_of(active().begin(), active().end(), [&](std::uint32_t slot) {
         const WorkingOrder& other = orders_[slot];
         if (other.leg_count != order.legs.size() || order.limit_price + other.limit_price < 0) return false;
         return std::all_of(order.legs.begin(), order.legs.end(), [&](const Leg& leg) {
@@ -305,7 +305,7 @@ void LimitEngine::explain(const OrderTerms& order, std::int64_t now_ns, Verdict&
         case Check::self_match:
             return exceeded(verdict, price, 0.0);
         case Check::capacity:
-            return exceeded(verdict, static_cast<double>(active_.size() + 1),
+            return exceeded(verdict, static_cast<double>(active_count_ + 1),
                             static_cast<double>(orders_.size()));
         default:
             return explain_scope(order, verdict);

@@ -188,7 +188,7 @@ void LimitEngine::refresh_scopes() {
             }
         }
     };
-    for (const std::uint32_t slot : active_) {
+    for (const std::uint32_t slot : active()) {
         const OrderTerms order = orders_[slot].terms();
         double sums[kLanes];
         order_units(order, sums);
@@ -207,7 +207,7 @@ void LimitEngine::refresh_scenarios(std::uint32_t number) {
         const std::int64_t position = cell(number, c).position;
         if (position != 0) losses.move_position(c, position);
     }
-    for (const std::uint32_t slot : active_) {
+    for (const std::uint32_t slot : active()) {
         if (orders_[slot].account == number)
             losses.add_order(orders_[slot].terms().legs, orders_[slot].remaining);
     }
@@ -229,7 +229,7 @@ void LimitEngine::gather(std::uint32_t account) {
         if (position != 0) holdings_.push_back({c, position});
     }
     gathered_.clear();
-    for (const std::uint32_t slot : active_) {
+    for (const std::uint32_t slot : active()) {
         if (orders_[slot].account == account) gathered_.push_back(orders_[slot].terms());
     }
 }
@@ -253,7 +253,7 @@ bool LimitEngine::closes_trade(const OrderTerms& order) {
     if (order.trade >= trades_.size() || trades_[order.trade].empty() || !limits_.portfolio_loss)
         return false;
     of_trade_.clear();
-    for (const std::uint32_t slot : active_) {
+    for (const std::uint32_t slot : active()) {
         if (orders_[slot].trade == order.trade) of_trade_.push_back(orders_[slot].terms());
     }
     // Only what the trade holds, less what its working orders may close already, can be closed.

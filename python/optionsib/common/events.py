@@ -279,6 +279,24 @@ class LimitsApproved(Event, frozen=True):
     operator: str
 
 
+class SwitchSet(Event, frozen=True):
+    """An operator moved a switch of the limits; it stays there across restarts.
+
+    ``switch`` and what ``value`` is: ``state`` and ``account_state`` (active, reduce_only, cancel_only,
+    halted), ``account_enabled`` (yes, no), ``suspend`` and ``trade`` (a con_id),
+    ``reset_repeated_executions`` (a strategy), ``reset_protection`` (empty).
+    """
+
+    at_ns: int
+    switch: Literal[
+        "state", "account_state", "account_enabled", "suspend", "trade", "reset_repeated_executions",
+        "reset_protection",
+    ]  # fmt: skip
+    value: str
+    reason: str
+    operator: str = ""
+
+
 class PortfolioSnapshot(Event, frozen=True):
     """End-of-step state for view and report. Greeks are portfolio totals in raw units x multiplier.
 
@@ -342,6 +360,7 @@ AnyEvent = (
     | Resumed
     | LimitsProposed
     | LimitsApproved
+    | SwitchSet
     | PortfolioSnapshot
     | SmileSnapshot
     | ChainLoaded

@@ -32,6 +32,7 @@ from optionsib.common.events import (
     OrderUpdate,
     Refusal,
     Resumed,
+    SwitchSet,
 )
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import Clock, SettlementLedger
@@ -49,7 +50,8 @@ from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.reconciliation import missing_executions, position_differences, settle_fates
 from optionsib.execution.settlement import Settlement
 from optionsib.risk.limit_changes import LimitHistory
-from optionsib.risk.limits import LimitChecker
+from optionsib.risk.limit_switches import apply_switch, switch_event
+from optionsib.risk.limits import LimitChecker, State
 
 NOTICES_KEPT = 100
 # The gateway's own codes: a message that could not be read, an order that lives twice, an execution
@@ -117,6 +119,7 @@ class OrderDesk:
             self._bus.publish(modified)
             self.manager.apply(modified)
             self._checker.on_order_modified(order.order_ref, order.limit_price)
+            self._checker.on_message(order.order_ref)
         self._journal.commit()
         fault_point("after-journal-before-send")
         if known is None:
@@ -152,6 +155,7 @@ class OrderDesk:
         )
         self._bus.publish(request)
         self.manager.apply(request)
+        self._checker.on_message(request.order_ref)
         self._journal.commit()
         await self._broker.cancel(record.order.order_ref)
 
@@ -167,17 +171,35 @@ class OrderDesk:
 
     def halt(self, reason: str, operator: str = "") -> None:
         """Latch a halt in the journal: no new risk until an operator resumes."""
-        if not self._journal.is_halted():
-            self._bus.publish(Halted(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
+        event = Halted(at_ns=self._clock.now_ns(), reason=reason, operator=operator)
+        if not self._journal.is_halted() or self._checker.state not in (State.HALTED, State.CANCEL_ONLY):
+            self._bus.publish(event)
             self._journal.commit()
-        self._checker.set_halted(True)
+        apply_switch(self._checker, event)
 
     def resume(self, reason: str, operator: str = "") -> None:
-        """Lift a halt."""
-        if self._journal.is_halted():
-            self._bus.publish(Resumed(at_ns=self._clock.now_ns(), reason=reason, operator=operator))
+        """Lift a halt, and any other state."""
+        event = Resumed(at_ns=self._clock.now_ns(), reason=reason, operator=operator)
+        if self._journal.is_halted() or self._checker.state is not State.ACTIVE:
+            self._bus.publish(event)
             self._journal.commit()
-        self._checker.set_halted(False)
+        apply_switch(self._checker, event)
+
+    def set_switch(self, switch: str, value: str, reason: str, operator: str) -> SwitchSet:
+        """Journal a switch of the limits and move it.
+
+        Raises
+        ------
+        LimitChangeError
+            If there is no such switch or value, operator or reason; nothing is journaled.
+        """
+        event = switch_event(
+            self._checker, switch, value, reason=reason, operator=operator, at_ns=self._clock.now_ns()
+        )
+        self._bus.publish(event)
+        self._journal.commit()  # before it takes effect
+        apply_switch(self._checker, event)
+        return event
 
     def propose_limits(self, changes: Mapping[str, str], reason: str, operator: str) -> LimitsProposed:
         """Journal a proposal of other limits; it waits for a second person.
@@ -277,11 +299,14 @@ class OrderDesk:
                     self._checker.on_order_working(event.order, event.at_ns)
                 case OrderModifyRequested() | OrderCancelRequested():
                     self.manager.apply(event)
+                    self._checker.on_message(event.order_ref)
                 case OrderUpdate() | Execution() | CommissionReport():
                     effects = self._fold(event)
                 case LimitsProposed() | LimitsApproved():
                     if self.limit_history.apply(event):
                         self._checker.set_limits(self.limit_history.limits)
+                case Halted() | Resumed() | SwitchSet():
+                    apply_switch(self._checker, event)
                 case _:
                     continue
             # Each at its place in the story, as it happened; fees last, when reserves are free again.
@@ -290,6 +315,8 @@ class OrderDesk:
         self._book(commissions)
         for record in self.manager.working():
             self._checker.on_order_modified(record.order.order_ref, record.limit_price)
+        if self._journal.is_halted() and self._checker.state is State.ACTIVE:  # the replay itself halted
+            self._checker.set_halted(True)
 
     def reconcile(self, state: BrokerState) -> list[tuple[int, int, int]]:
         """Book what happened while away; return and halt on positions that still differ."""

@@ -69,7 +69,7 @@ def operate(
 def change_limits(
     config: Config, verb: str, words: Sequence[str], *, reason: str, operator: str, timeout: float
 ) -> int:
-    """Show, propose or approve limits of the running daemon; return the exit status.
+    """Show, propose or approve limits of the running daemon, or move a switch; return the exit status.
 
     Raises
     ------
@@ -94,6 +94,12 @@ def change_limits(
         print(
             f"version {version} waits: a second person lets it hold with `optionsib limits approve {version}`"
         )
+        return 0
+    if verb == "switch":
+        name, _, value = " ".join(words).partition("=")
+        arguments: dict[str, Json] = {"switch": name, "value": value, "reason": reason, "operator": operator}
+        _ask(config, "set-switch", timeout, arguments)
+        print(f"{name}{f' = {value}' if value else ''}: done")
         return 0
     if len(words) != 1 or not words[0].isdecimal():
         raise ConfigError(f"approve needs the one version that waits, got {' '.join(words) or 'nothing'}")

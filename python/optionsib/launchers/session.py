@@ -367,6 +367,10 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
     def approve_limits(version: int, operator: str) -> Json:
         return {"version": trader.desk.approve_limits(version, operator).version}
 
+    def set_switch(switch: str, value: str, reason: str, operator: str) -> Json:
+        trader.desk.set_switch(switch, value, reason, operator)
+        return {"switch": switch, "value": value}
+
     return {
         "status": status,
         "halt": halt,
@@ -377,4 +381,5 @@ def _handlers(trader: QuantumTrader) -> dict[str, Handler]:
         "limits": limits,
         "propose-limits": propose_limits,
         "approve-limits": approve_limits,
+        "set-switch": set_switch,
     }

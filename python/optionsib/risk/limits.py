@@ -28,14 +28,12 @@ can be worth). Nothing here ever refuses a cancel.
 
 from __future__ import annotations
 
-import enum
+import hashlib
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -43,10 +41,12 @@ from optionsib._native import _core
 from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import RiskVerdict
-from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract, Order
-from optionsib.pricing import price
+from optionsib.common.types import MONEY_SCALE, Contract, Order
+from optionsib.risk.limit_types import Exposure, State
+from optionsib.risk.limit_values import contract_rows, limit_values
 from optionsib.risk.records import CHECK_NAMES, ORDER_RECORD, STILL_ANSWERS, VERDICT_RECORD
-from optionsib.risk.refusals import MONEY_LIMITS, describe
+from optionsib.risk.refusals import describe, malformation
+from optionsib.risk.scenarios import scenario_gains
 
 __all__ = [
     "CHECK_NAMES", "MAX_FILL_COMBINATIONS", "ORDER_RECORD", "SANITY_COLLAR", "STILL_ANSWERS",
@@ -58,78 +58,23 @@ MAX_FILL_COMBINATIONS: int = _core.MAX_FILL_COMBINATIONS
 SANITY_COLLAR: int = _core.SANITY_COLLAR  # 1/10000 per share
 
 
-class State(enum.IntEnum):
-    """What may leave; a cancel always may. ``CANCEL_ONLY`` lets nothing else."""
-
-    ACTIVE = 0
-    REDUCE_ONLY = 1
-    CANCEL_ONLY = 2
-    HALTED = 3  # as REDUCE_ONLY, and the desk withdraws the opening orders that work
-
-
 _UNKNOWN_ORDER, _BAD_QUANTITY = 1, 2
-_PRICE_LIMITS = frozenset({"price_collar", "max_order_price"})
-_MOST_SCENARIOS, _MOST_LEGS = 64, 8
-_NO_NUMBERS = frozenset({"scenario_spot_moves", "scenario_volatility_moves", "restricted"})
+_MOST_SCENARIOS = 64
+_DIGEST_SIZE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Exposure:
-    """Portfolio totals in raw units times multiplier.
+class _Stored(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A snapshot: the native books, and the names of strategies, trades and orders in them."""
 
-    ``delta`` (shares), ``gamma`` (shares per 1.00), ``vega`` (currency per 1.00 of volatility) are those
-    of the positions; ``worst_*`` the largest magnitude over all fills of working orders. ``notional`` is
-    gross, in currency, worst over all fills. NaN = a market value is not known. ``worst_loss`` (money) is
-    the cash given out so far, realised results included, plus the worst that positions and fills may
-    still cost; None = unbounded. ``scenario_loss`` (money) is the loss in the worst cell of the grid, NaN
-    where a row is not known. ``profit`` (money) is cash and positions at mid.
-    """
-
-    delta: float
-    gamma: float
-    vega: float
-    worst_delta: float
-    worst_gamma: float
-    worst_vega: float
-    notional: float
-    worst_loss: int | None
-    scenario_loss: float
-    profit: int
+    books: bytes
+    strategies: dict[str, int]
+    trades: dict[str, int]
+    handles: dict[str, int]
+    last_check_ns: int
 
 
-def _scaled(value: Decimal | None, scale: int, name: str) -> int | None:
-    """Return a Decimal limit in integer units.
-
-    Raises
-    ------
-    ValueError
-        If the limit is finer than one unit.
-    """
-    if value is None:
-        return None
-    units = value * scale
-    if units != int(units):
-        raise ValueError(f"{name} = {value} is finer than 1/{scale}")
-    return int(units)
-
-
-def _limit_values(limits: LimitsConfig) -> dict[str, int | float | None]:
-    values: dict[str, int | float | None] = {}
-    for name in LimitsConfig.model_fields:
-        value = getattr(limits, name)
-        if name in _NO_NUMBERS:
-            continue
-        if value is not None and (not math.isfinite(value) or value < 0):
-            raise ValueError(f"{name} must be finite and >= 0, got {value}")
-        if name in MONEY_LIMITS:
-            values[name] = _scaled(value, MONEY_SCALE, name)
-        elif name in _PRICE_LIMITS:
-            values[name] = _scaled(value, PRICE_SCALE, name)
-        elif isinstance(value, Decimal):
-            values[name] = float(value)
-        else:
-            values[name] = value
-    return values
+def _digest(payload: bytes) -> bytes:
+    return hashlib.blake2b(payload, digest_size=_DIGEST_SIZE).digest()
 
 
 class LimitChecker:
@@ -166,27 +111,6 @@ class LimitChecker:
         self._contracts = {contract.con_id: contract for contract in contracts}
         if len(self._contracts) != len(contracts):
             raise ValueError("contracts repeat a con_id")
-        expiries = sorted({c.expiry_ns for c in contracts if c.security_type == "OPT"})
-        expiry_index = {expiry_ns: i for i, expiry_ns in enumerate(expiries)}
-        rows = []
-        for contract in contracts:
-            if contract.security_type == "IND":
-                raise ValueError(f"con_id {contract.con_id} is an index and cannot be traded")
-            if contract.con_id not in fees or fees[contract.con_id] < 0:
-                raise ValueError(f"con_id {contract.con_id} needs a fee >= 0")
-            bands = tuple((band.lower_edge, band.increment) for band in contract.tick_grid.bands)
-            expiry = expiry_index.get(contract.expiry_ns, 0) if contract.kind else 0
-            rows.append(
-                (
-                    contract.con_id,
-                    contract.kind,
-                    expiry,
-                    contract.strike,
-                    contract.multiplier,
-                    fees[contract.con_id],
-                    bands,
-                )
-            )
         self._moves = np.array(
             list(itertools.product(limits.scenario_spot_moves, limits.scenario_volatility_moves)),
             dtype=np.float64,
@@ -194,8 +118,8 @@ class LimitChecker:
         if len(self._moves) > _MOST_SCENARIOS:
             raise ValueError(f"at most {_MOST_SCENARIOS} scenarios, got {len(self._moves)}")
         self._native = _core.LimitEngine(
-            _limit_values(limits),
-            rows,
+            limit_values(limits),
+            contract_rows(contracts, fees),
             scenarios=len(self._moves),
             orders=orders,
             judges_losses=judges_losses,
@@ -276,26 +200,8 @@ class LimitChecker:
         if unknown:
             raise ValueError(f"unknown con_id {unknown[0]}")
         named = [self._contracts[int(con_id)] for con_id in numbers]
-
-        def column(values: ArrayLike) -> NDArray[np.float64]:
-            return np.asarray(values, dtype=np.float64).reshape(len(named), 1)
-
-        kinds, strikes = (column([getattr(c, name) for c in named]) for name in ("kind", "strike"))
-        forwards, times, volatilities = column(forward), column(time_to_expiry), column(volatility)
-        spot_moves, volatility_moves = self._moves.T
-        options = kinds[:, 0] != 0
-
-        def value(forward: NDArray[np.float64], volatility: NDArray[np.float64]) -> NDArray[np.float64]:
-            worth = np.array(forward)  # what a share is worth
-            worth[options] = price(
-                kinds[options].astype(np.int8), forward[options], strikes[options] / PRICE_SCALE,
-                times[options], 0.0, volatility[options], model="black76",
-            )  # fmt: skip
-            return worth
-
-        gains = value(forwards * (1.0 + spot_moves), volatilities * (1.0 + volatility_moves))
-        gains = (gains - value(forwards, volatilities)) * column([c.multiplier for c in named])
-        self._native.update_scenarios(numbers, np.ascontiguousarray(gains))
+        gains = scenario_gains(named, forward, time_to_expiry, volatility, self._moves)
+        self._native.update_scenarios(numbers, gains)
 
     @property
     def limits(self) -> LimitsConfig:
@@ -313,7 +219,7 @@ class LimitChecker:
         moves = ("scenario_spot_moves", "scenario_volatility_moves")
         if any(getattr(limits, name) != getattr(self._limits, name) for name in moves):
             raise ValueError("the grid of scenarios cannot change while trading; nothing was changed")
-        self._native.set_limits(_limit_values(limits))
+        self._native.set_limits(limit_values(limits))
         self._limits = limits
         self._restrict(limits.restricted)
 
@@ -389,6 +295,40 @@ class LimitChecker:
         self._native.set_cash(cash)
 
     @property
+    def con_ids(self) -> tuple[int, ...]:
+        """The contracts, in their order."""
+        return tuple(self._contracts)
+
+    def snapshot(self) -> bytes:
+        """Return everything that bookings, states and switches have made, for ``restore``.
+
+        Positions, cash, working orders and their handles, counts and windows of time, what tripped,
+        suspended contracts. Not the limits, the market, or the rows of scenarios: those are told anew.
+        """
+        books, strategies, trades = self._native.snapshot()
+        stored = _Stored(books, strategies, trades, self._handles, self._last_check_ns)
+        payload = msgspec.msgpack.encode(stored)
+        return _digest(payload) + payload
+
+    def restore(self, snapshot: bytes) -> None:
+        """Take over a ``snapshot`` in place of all that; the orders after it follow as they happened.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged, or of other contracts or room for orders; nothing is changed.
+        """
+        stored: _Stored | None = None
+        if snapshot[:_DIGEST_SIZE] == _digest(snapshot[_DIGEST_SIZE:]):
+            stored = msgspec.msgpack.decode(snapshot[_DIGEST_SIZE:], type=_Stored)
+        if stored is None or not self._native.restore(stored.books, stored.strategies, stored.trades):
+            raise ValueError(
+                "the snapshot is damaged, or of other contracts or room for orders; nothing was changed"
+            )
+        self._handles = stored.handles
+        self._last_check_ns = stored.last_check_ns
+
+    @property
     def cash(self) -> int:
         """Cash flow booked so far, fee estimates included (money, negative = paid)."""
         return self._native.cash()
@@ -439,7 +379,7 @@ class LimitChecker:
         self._last_check_ns = now_ns
         found = self._native.check(order, now_ns, self._handles.get(order.order_ref, 0))
         if found is None:
-            raise ValueError(self._malformation(order))
+            raise ValueError(malformation(order, self._contracts))
         return self._verdict(candidate_id, order, found)
 
     def submit(self, candidate_id: str, order: Order, now_ns: int) -> RiskVerdict:
@@ -456,7 +396,7 @@ class LimitChecker:
         self._last_check_ns = now_ns
         found = self._native.submit(order, now_ns, self._handles.get(order.order_ref, 0))
         if found is None:
-            raise ValueError(self._malformation(order))
+            raise ValueError(malformation(order, self._contracts))
         answer, handle = found
         if handle:
             self._handles[order.order_ref] = handle
@@ -573,7 +513,7 @@ class LimitChecker:
             return
         handle = self._native.add_working(order, self._last_check_ns if now_ns is None else now_ns)
         if handle is None:
-            raise ValueError(self._malformation(order))
+            raise ValueError(malformation(order, self._contracts))
         if handle == 0:
             raise ExecutionError(
                 f"order {order.order_ref!r}: too many orders work already; it was not booked"
@@ -589,6 +529,16 @@ class LimitChecker:
             If the order is unknown.
         """
         self._booked(self._native.reprice(self._handle(order_ref), limit_price), order_ref, limit_price)
+
+    def on_message(self, order_ref: str) -> None:
+        """Count a reprice or a cancel that is being sent: one more message towards ``max_order_to_trade``.
+
+        Raises
+        ------
+        ExecutionError
+            If the order is unknown.
+        """
+        self._native.count_message(self._handle(order_ref))
 
     def on_fill(self, order_ref: str, quantity: int, cash: int | None = None, now_ns: int = 0) -> None:
         """Book ``quantity`` filled units of an order into the positions of its legs, at ``now_ns``.
@@ -655,24 +605,3 @@ class LimitChecker:
     def _name(self, con_id: int) -> str:
         contract = self._contracts[con_id]
         return contract.local_symbol or f"con_id {con_id}"
-
-    def _malformation(self, order: Order) -> str:
-        """Say what is wrong with an order that the core would not read."""
-        con_ids = [leg.con_id for leg in order.legs]
-        unknown = [con_id for con_id in con_ids if con_id not in self._contracts]
-        problem = f"limit price {order.limit_price}, quantity {order.quantity} or ratios are out of range"
-        if not con_ids:
-            problem = "it has no legs"
-        elif unknown:
-            problem = f"con_id {unknown[0]} is unknown"
-        elif len(con_ids) > _MOST_LEGS:
-            problem = f"it has {len(con_ids)} legs, at most {_MOST_LEGS} are judged"
-        elif len(set(con_ids)) != len(con_ids):
-            problem = f"a con_id repeats in its legs {con_ids}"
-        elif any(leg.ratio == 0 for leg in order.legs):
-            problem = "a leg has ratio 0"
-        elif len(con_ids) == 1 and abs(order.legs[0].ratio) != 1:
-            problem = f"a single leg needs ratio +1 or -1, got {order.legs[0].ratio}"
-        elif order.quantity <= 0:
-            problem = f"quantity must be positive, got {order.quantity}"
-        return f"order {order.order_ref!r} is malformed: {problem}"

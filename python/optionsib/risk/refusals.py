@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optionsib.common.config import LimitsConfig
-from optionsib.common.types import MONEY_SCALE
+from optionsib.common.types import MONEY_SCALE, Contract, Order
 
 _EXCEEDED, _MISSING_LIMIT, _UNKNOWN = 1, 2, 3
+_MOST_LEGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +116,25 @@ def _missing_key(name: str, key: str, limits: LimitsConfig) -> str:
     }
     window = windows.get(name)
     return window if window is not None and getattr(limits, window) is None else key
+
+
+def malformation(order: Order, contracts: Mapping[int, Contract]) -> str:
+    """Say what is wrong with an order that the core would not read; ``contracts`` are those it knows."""
+    con_ids = [leg.con_id for leg in order.legs]
+    unknown = [con_id for con_id in con_ids if con_id not in contracts]
+    problem = f"limit price {order.limit_price}, quantity {order.quantity} or ratios are out of range"
+    if not con_ids:
+        problem = "it has no legs"
+    elif unknown:
+        problem = f"con_id {unknown[0]} is unknown"
+    elif len(con_ids) > _MOST_LEGS:
+        problem = f"it has {len(con_ids)} legs, at most {_MOST_LEGS} are judged"
+    elif len(set(con_ids)) != len(con_ids):
+        problem = f"a con_id repeats in its legs {con_ids}"
+    elif any(leg.ratio == 0 for leg in order.legs):
+        problem = "a leg has ratio 0"
+    elif len(con_ids) == 1 and abs(order.legs[0].ratio) != 1:
+        problem = f"a single leg needs ratio +1 or -1, got {order.legs[0].ratio}"
+    elif order.quantity <= 0:
+        problem = f"quantity must be positive, got {order.quantity}"
+    return f"order {order.order_ref!r} is malformed: {problem}"

@@ -6,7 +6,7 @@
 // How it is quick. Everything that a check compares is kept up to date by bookings and by the market, not
 // summed up when an order comes: a cell for each account (and strategy) and contract, a scope for each
 // account, strategy, underlying and expiry. A new single-leg record is checked and booked in one go that only
-// knows whether any check fails (limit_records.cpp); an order that fails one, and every other order, is
+// knows whether any check fails (limit_reserve.hpp); an order that fails one, and every other order, is
 // judged check by check into one mask, a bit a check (limit_checks.cpp), to name the first. What is not set
 // or not known is NaN or an extreme in the place of the limit, so that one comparison serves for all three
 // findings. Both ways must agree: the tests send the same orders by both.
@@ -44,6 +44,7 @@
 #include "optionsib/risk/scenario_losses.hpp"
 #include "optionsib/risk/windows.hpp"
 #include "optionsib/risk/worst_loss.hpp"
+#include "optionsib/simd.hpp"
 
 namespace optionsib::risk {
 
@@ -66,6 +67,7 @@ struct Sizes {
     std::size_t scenarios = 0;  // cells of the grid, at most kMaxScenarios
     // Off: order_loss, portfolio_loss and scenario_loss are judged elsewhere (the other checks only).
     bool judges_losses = true;
+    std::optional<SimdPath> path = std::nullopt;  // simd_path(); the verdicts are the same on every one
 };
 
 struct Greeks {
@@ -146,13 +148,24 @@ class LimitEngine {
                  std::int64_t now_ns = 0);
     // The order will not fill any more; a late fill is still booked.
     Booking finish(OrderHandle handle);
+    // A reprice or a cancel of the order is on its way: one more message towards order_to_trade. The records
+    // and `submit` count theirs.
+    Booking count_message(OrderHandle handle);
+
+    // Everything that bookings, states and switches have made: positions, cash, orders with their handles,
+    // counts and windows of time, what tripped. Not the limits (nor what they restrict), the market, the
+    // scenarios.
+    [[nodiscard]] std::vector<std::byte> snapshot() const;
+    // Takes the place of all that. False, and nothing has changed, where the bytes are damaged, or from an
+    // engine for other contracts, accounts or room for orders.
+    [[nodiscard]] bool restore(std::span<const std::byte> bytes);
 
     [[nodiscard]] std::int64_t position(std::uint32_t contract, std::uint32_t account = 0) const;
     [[nodiscard]] std::size_t contract_count() const { return contracts_.size(); }
     [[nodiscard]] std::size_t account_count() const { return accounts_.size(); }
     [[nodiscard]] std::size_t strategy_count() const { return strategies_.size(); }
     [[nodiscard]] std::size_t scenario_count() const { return scenarios_.cells(); }
-    [[nodiscard]] std::size_t working_count() const { return active_.size(); }
+    [[nodiscard]] std::size_t working_count() const { return active_count_; }
     [[nodiscard]] Money cash(std::uint32_t account = 0) const { return accounts_[account].cash; }
     [[nodiscard]] Exposure exposure(std::uint32_t account = 0);
 
@@ -162,12 +175,13 @@ class LimitEngine {
 
     // Two cache lines that hold what a check reads of a contract.
     struct alignas(64) Instrument {
+        double unit[kLanes];  // of one contract
         // Highest limit price (signed: negative to sell) of an order that sells [0], buys [1]: by the far
         // touch and the collar, and by our own single-leg working orders of the other side.
         std::int64_t far[2], own[2];
-        std::int64_t feed_ns, change_ns;                 // when last confirmed, changed
-        double unit[kLanes];                             // of one contract
-        std::uint32_t edge, increment_below, increment;  // the first two bands
+        std::int64_t feed_ns, change_ns;  // when last confirmed, changed
+        std::uint64_t grid_below, grid;   // the increments of the first two bands (reciprocal_of)
+        std::uint32_t edge;               // between them
         std::uint32_t lot;
         std::uint32_t underlying, expiry;
         std::uint32_t first_own;  // of our own single-leg working orders
@@ -175,6 +189,7 @@ class LimitEngine {
         bool special;  // one of the three is out of the ordinary, or the lot, or it is a stock
         double money_per_price;
     };
+    static_assert(kLanes == 4);
     // One account's, or one strategy's, business in one contract. `reach`: how short [0] and how long [1]
     // fills may make it. `combos`: working orders of several legs.
     struct alignas(32) Cell {
@@ -214,11 +229,12 @@ class LimitEngine {
         std::int64_t open_quantity = 0;
         std::int64_t messages = 0;
         double debit = 0.0;  // money that working orders would pay
-        // What no order moves, made anew by `settle` from the fields below: the messages allowed, cash given
-        // out, whether every order is refused (a state, the loss of the day).
+        // What no order moves, made anew by `settle` from the fields below: the messages allowed (below every
+        // number where a state or the loss of the day refuses all), and cash given out.
         std::int64_t most_messages = 0;
         double spent = 0.0;
-        bool refuses_all = true;
+        EventWindow sent;
+        RecentOrders recent;
         bool enabled = true;
         State state = State::active;
         Money cash = 0;
@@ -229,19 +245,17 @@ class LimitEngine {
         std::int64_t spanning = 0;  // working orders over several expiries
         std::int64_t stocks = 0;    // stocks held or worked
         bool stale_scenarios = false;
-        EventWindow sent;
-        RecentOrders recent;
         std::vector<std::uint32_t> touched;
     };
-    struct Strategy {
-        EventWindow executed;
-        bool tripped = false;
+    struct alignas(64) Strategy {
         std::vector<Cell> cells;
+        bool tripped = false;
+        EventWindow executed;
         std::vector<std::uint32_t> touched;
     };
-    struct Protection {
-        SumWindow filled;
+    struct alignas(64) Protection {
         std::int64_t tripped = 0;  // contracts that did it
+        SumWindow filled;
     };
     struct alignas(64) WorkingOrder {
         std::int64_t remaining;
@@ -263,8 +277,9 @@ class LimitEngine {
         std::int64_t order_quantity, position, open_quantity, open_orders, order_price;
         std::int64_t feed_age, change_age, duplicate_window, orders_per_minute, price_collar;
         std::int64_t repeated_executions, repeated_window, protection_quantity, protection_window;
-        std::uint64_t most_quantity, most_price;  // of an order that is read at all
-        bool refuse_all;                          // a limit that every single leg needs is not set
+        // Of a record that `reserve` looks at: none where a limit that every single leg needs is not set.
+        std::uint64_t most_quantity, most_price;
+        std::int64_t duplicate_age;  // duplicate_window, or below every age where nothing is a duplicate
         double credit, daily_loss, order_to_trade, scenario_loss;
         Money order_loss, portfolio_loss;
         double order[kLanes];
@@ -276,8 +291,9 @@ class LimitEngine {
         std::uint32_t contract = 0;  // the first leg without a market
     };
     class Guard;
+    struct Books;
 
-    // --- limit_engine.cpp: what holds, and bookings. The lock is held.
+    // --- limit_engine.cpp: what holds; limit_orders.cpp: working orders. The lock is held.
     void bound();
     [[nodiscard]] WorkingOrder* find(OrderHandle handle);
     [[nodiscard]] OrderHandle handle_of(const WorkingOrder& order) const;
@@ -285,13 +301,17 @@ class LimitEngine {
     void count_sent(const OrderTerms& order, std::int64_t now_ns, bool is_new);
     void activate(WorkingOrder& order);
     void deactivate(WorkingOrder& order);
+    // --- limit_sums.cpp
     void move(const OrderTerms& order, int sign);      // sums, cells, losses
     void move_leg(const OrderTerms& order, int sign);  // the same for a single leg
     void move_losses(const OrderTerms& order, int sign);
     void move_position(std::uint32_t account, std::uint32_t strategy, std::uint32_t contract,
                        std::int64_t change);
     [[nodiscard]] std::uint32_t claim_slot();
-    void enlist(std::uint32_t slot);                    // among the active ones
+    void free_slot(std::uint32_t slot);
+    void enlist(std::uint32_t slot);  // among the active ones
+    void delist(WorkingOrder& order);
+    void list_cells(Account& account, Strategy& strategy, std::uint32_t contract);  // among the touched
     void list_leg(std::uint32_t slot, Instrument& it);  // among our own on a contract
     void unlist_own(WorkingOrder& order);
     void count_execution(const WorkingOrder& order, std::int64_t quantity, std::int64_t now_ns);
@@ -319,16 +339,19 @@ class LimitEngine {
 
     // --- limit_checks.cpp
     [[nodiscard]] std::uint64_t screen(const OrderTerms& order, std::int64_t now_ns, bool is_new);
-    [[nodiscard]] std::uint64_t screen_account(const OrderTerms& order, std::int64_t now_ns, bool is_new,
-                                               std::int64_t contracts, double debit) const;
-    [[nodiscard]] std::uint64_t screen_leg(const OrderTerms& order, std::int64_t now_ns) const;
-    [[nodiscard]] std::uint64_t screen_legs(const OrderTerms& order, std::int64_t now_ns);
+    [[nodiscard]] std::uint64_t screen_account(const OrderTerms& order, bool is_new, std::int64_t contracts,
+                                               double debit) const;
+    [[nodiscard]] std::uint64_t screen_windows(const OrderTerms& order, std::int64_t now_ns) const;
+    // `mask`: what failed so far. The sums are left out where that decides.
+    [[nodiscard]] std::uint64_t screen_leg(const OrderTerms& order, std::int64_t now_ns,
+                                           std::uint64_t mask) const;
+    [[nodiscard]] std::uint64_t screen_legs(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask);
     [[nodiscard]] std::uint64_t screen_losses(const OrderTerms& order, Money& own_loss);
     [[nodiscard]] Money order_loss(const OrderTerms& order);
-    // The mask of what refuses the order in the end; 0 accepts. `judges_always`: whether it reduces risk is
-    // wanted even where it does not decide.
-    [[nodiscard]] std::uint64_t judge(const OrderTerms& order, std::int64_t now_ns, bool is_new,
-                                      bool judges_always, bool& reduces, Money& own_loss);
+    // The mask of what refuses the order in the end; 0 accepts. `is_full`: whether it reduces risk, and its
+    // own loss, are wanted even where they do not decide.
+    [[nodiscard]] std::uint64_t judge(const OrderTerms& order, std::int64_t now_ns, bool is_new, bool is_full,
+                                      bool& reduces, Money& own_loss);
     [[nodiscard]] Verdict verdict_on(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask,
                                      bool reduces, Money own_loss);
     [[nodiscard]] Verdict check_locked(const OrderTerms& order, std::int64_t now_ns, OrderHandle working);
@@ -346,21 +369,41 @@ class LimitEngine {
     void order_units(const OrderTerms& order, double* sums) const;
     [[nodiscard]] static double gross_change(const Cell& cell, const Leg& leg, std::int64_t quantity);
 
+    // --- limit_reserve.hpp, once an instruction set
+    // Checks and books single-leg orders one after the other, up to the first that fails any check or needs
+    // more than this knows (nothing has changed by it then); returns how many were booked.
+    using Reserve = std::size_t (*)(LimitEngine&, std::span<const OrderRecord>, VerdictRecord*);
+    using Release = void (*)(LimitEngine&, const WorkingOrder&);
+    template <class Lanes>
+    OrderHandle reserve_one(const OrderRecord& record);
+    template <class Lanes>
+    std::size_t reserve_run(std::span<const OrderRecord> records, VerdictRecord* verdicts);
+    template <class Lanes>
+    void release_one(const WorkingOrder& order);
+    static std::size_t reserve_baseline(LimitEngine&, std::span<const OrderRecord>, VerdictRecord*);
+    static void release_baseline(LimitEngine&, const WorkingOrder&);
+#ifdef OPTIONSIB_X86_PATHS
+    static std::size_t reserve_avx2(LimitEngine&, std::span<const OrderRecord>, VerdictRecord*);
+    static void release_avx2(LimitEngine&, const WorkingOrder&);
+#endif
+
+    // --- limit_snapshot.cpp
+    [[nodiscard]] std::uint64_t shape() const;
+    [[nodiscard]] bool read_books(std::span<const std::byte> bytes, Books& books) const;
+    void restore_account(std::uint32_t account, const Books& books);
+
     // --- limit_records.cpp
-    // All checks of a new single-leg order at once, and its booking: kNoOrder where any of them fails or more
-    // than this knows is needed. Nothing has changed then.
-    OrderHandle reserve(const OrderRecord& record);
     [[nodiscard]] bool stays_within_losses(const OrderTerms& order);
-    Check submit_locked(const OrderRecord& record, VerdictRecord& verdict);
     Check submit_slowly(const OrderRecord& record, VerdictRecord& verdict);
     [[nodiscard]] bool read(const OrderRecord& record, Leg& leg, OrderTerms& order) const;
 
     [[nodiscard]] Cell& cell(std::uint32_t account, std::uint32_t contract) {
-        return cells_[account * contracts_.size() + contract];
+        return cells_[std::size_t{account} * contract_limit_ + contract];
     }
     [[nodiscard]] const Cell& cell(std::uint32_t account, std::uint32_t contract) const {
-        return cells_[account * contracts_.size() + contract];
+        return cells_[std::size_t{account} * contract_limit_ + contract];
     }
+    [[nodiscard]] std::span<const std::uint32_t> active() const { return {active_.data(), active_count_}; }
 
     Limits limits_;
     Bounds bounds_{};
@@ -374,7 +417,11 @@ class LimitEngine {
     std::vector<Instrument> instruments_;
     std::vector<Underlying> underlyings_;
     std::size_t expiry_count_ = 0;
-    std::uint32_t contract_limit_ = 0, account_limit_ = 0, strategy_limit_ = 0;  // one beyond the last
+    // One beyond the last.
+    std::uint32_t contract_limit_ = 0, account_limit_ = 0, strategy_limit_ = 0, underlying_limit_ = 0;
+    std::uint32_t trade_limit_ = 0;
+    Reserve reserve_;
+    Release release_;
     std::vector<Account> accounts_;
     std::vector<Strategy> strategies_;
     std::vector<Cell> cells_;               // by account and contract
@@ -391,7 +438,8 @@ class LimitEngine {
     std::vector<std::uint32_t> free_;  // ring of slots, oldest first
     std::size_t free_first_ = 0;
     std::size_t free_count_ = 0;
-    std::vector<std::uint32_t> active_;
+    std::vector<std::uint32_t> active_;  // the first active_count_
+    std::size_t active_count_ = 0;
     std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
 
     WorstLoss worst_loss_;

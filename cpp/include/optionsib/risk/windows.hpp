@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 namespace optionsib::risk {
@@ -13,7 +14,7 @@ namespace optionsib::risk {
 class EventWindow {
   public:
     explicit EventWindow(std::size_t capacity = 1)
-        : times_(std::bit_ceil(std::max<std::size_t>(capacity, 1))), mask_(times_.size() - 1) {}
+        : times_(std::bit_ceil(std::max<std::size_t>(capacity, 1)), kLongAgo), mask_(times_.size() - 1) {}
 
     void add(std::int64_t time_ns) { times_[added_++ & mask_] = time_ns; }
     // Keeps the latest events that fit.
@@ -23,11 +24,13 @@ class EventWindow {
         for (std::size_t back = kept; back > 0; --back) other.add(times_[(added_ - back) & mask_]);
         *this = other;
     }
-    void clear() { added_ = 0; }
+    void clear() {
+        std::fill(times_.begin(), times_.end(), kLongAgo);
+        added_ = 0;
+    }
     // `count` <= capacity. Events at `after` or earlier are outside.
     [[nodiscard]] bool has(std::size_t count, std::int64_t after) const {
-        if (count == 0) return true;
-        return count <= added_ && times_[(added_ - count) & mask_] > after;
+        return count == 0 || times_[(added_ - count) & mask_] > after;
     }
     [[nodiscard]] std::size_t count(std::int64_t after) const {
         std::size_t found = 0;
@@ -36,8 +39,18 @@ class EventWindow {
         return found;
     }
 
+    // Oldest first.
+    [[nodiscard]] std::vector<std::int64_t> latest() const {
+        std::vector<std::int64_t> times;
+        for (std::size_t back = std::min(added_, times_.size()); back > 0; --back)
+            times.push_back(times_[(added_ - back) & mask_]);
+        return times;
+    }
+
   private:
-    std::vector<std::int64_t> times_;
+    static constexpr std::int64_t kLongAgo = std::numeric_limits<std::int64_t>::min();
+
+    std::vector<std::int64_t> times_;  // long ago where there was none yet
     std::size_t mask_;
     std::size_t added_ = 0;
 };
@@ -46,6 +59,11 @@ class EventWindow {
 // window together: too much is seen, never too little.
 class SumWindow {
   public:
+    struct Entry {
+        std::int64_t time_ns;
+        std::int64_t amount;
+    };
+
     std::int64_t add(std::int64_t time_ns, std::int64_t amount, std::int64_t after) {
         while (size_ > 0 && entries_[first_ & (kSize - 1)].time_ns <= after) {
             sum_ -= entries_[first_++ & (kSize - 1)].amount;
@@ -62,13 +80,21 @@ class SumWindow {
     }
     [[nodiscard]] std::int64_t sum() const { return sum_; }
     void clear() { first_ = size_ = 0, sum_ = 0; }
+    // Oldest first.
+    [[nodiscard]] std::vector<Entry> entries() const {
+        std::vector<Entry> found;
+        for (std::size_t i = 0; i < size_; ++i) found.push_back(entries_[(first_ + i) & (kSize - 1)]);
+        return found;
+    }
+    void refill(const std::vector<Entry>& entries) {
+        clear();
+        for (const Entry& entry : entries) {
+            (void)add(entry.time_ns, entry.amount, std::numeric_limits<std::int64_t>::min());
+        }
+    }
 
   private:
     static constexpr std::size_t kSize = 256;
-    struct Entry {
-        std::int64_t time_ns;
-        std::int64_t amount;
-    };
     std::vector<Entry> entries_ = std::vector<Entry>(kSize);
     std::size_t first_ = 0;
     std::size_t size_ = 0;
@@ -79,12 +105,17 @@ class SumWindow {
 // that a search ends at the first that is too old. Exact over the latest kSize orders.
 class RecentOrders {
   public:
+    struct Sent {
+        std::uint64_t hash;
+        std::int64_t time_ns;
+    };
+
     [[nodiscard]] bool has(std::uint64_t hash, std::int64_t after) const {
-        std::uint64_t at = heads_[hash & (kSize - 1)];
-        // Nearly always the chain is empty or old: one branch that says so.
-        const Entry& latest = entries_[at & (kSize - 1)];
-        if (!((at != 0) & (added_ - at < kSize) & (latest.time_ns > after))) [[likely]]
+        // Nearly always the chain is empty or old.
+        const Head& head = heads_[hash & (kSize - 1)];
+        if (head.time_ns <= after) [[likely]]
             return false;
+        std::uint64_t at = head.latest;
         while (at != 0 && added_ - at < kSize) {
             const Entry& entry = entries_[at & (kSize - 1)];
             if (entry.time_ns <= after) return false;
@@ -95,19 +126,33 @@ class RecentOrders {
     }
     void add(std::uint64_t hash, std::int64_t time_ns) {
         ++added_;
-        entries_[added_ & (kSize - 1)] = {hash, time_ns, heads_[hash & (kSize - 1)]};
-        heads_[hash & (kSize - 1)] = added_;
+        Head& head = heads_[hash & (kSize - 1)];
+        entries_[added_ & (kSize - 1)] = {hash, time_ns, head.latest};
+        head = {added_, time_ns};
+    }
+    // Oldest first.
+    [[nodiscard]] std::vector<Sent> latest() const {
+        std::vector<Sent> found;
+        for (std::uint64_t back = std::min<std::uint64_t>(added_, kSize); back > 0; --back) {
+            const Entry& entry = entries_[(added_ - back + 1) & (kSize - 1)];
+            found.push_back({entry.hash, entry.time_ns});
+        }
+        return found;
     }
 
   private:
     static constexpr std::size_t kSize = 4096;
+    struct Head {
+        std::uint64_t latest = 0;
+        std::int64_t time_ns = std::numeric_limits<std::int64_t>::min();
+    };
     struct Entry {
         std::uint64_t hash;
         std::int64_t time_ns;
         std::uint64_t before;
     };
     std::vector<Entry> entries_ = std::vector<Entry>(kSize);
-    std::vector<std::uint64_t> heads_ = std::vector<std::uint64_t>(kSize, 0);
+    std::vector<Head> heads_ = std::vector<Head>(kSize);
     std::uint64_t added_ = 0;
 };
 

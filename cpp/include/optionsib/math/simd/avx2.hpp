@@ -141,6 +141,55 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>(_mm256_movemask_pd(mask.lanes));
 }
 
+// --- unsigned integers ---------------------------------------------------------------------------------
+
+struct Words {
+    static constexpr int size = 4;
+
+    __m256i r;
+
+    Words() = default;
+    OPTIONSIB_INLINE Words(__m256i value) : r(value) {}
+    OPTIONSIB_INLINE Words(std::uint64_t value) : r(_mm256_set1_epi64x(static_cast<std::int64_t>(value))) {}
+
+    OPTIONSIB_FRIEND Words operator+(Words a, Words b) { return _mm256_add_epi64(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator^(Words a, Words b) { return _mm256_xor_si256(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator|(Words a, Words b) { return _mm256_or_si256(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator&(Words a, Words b) { return _mm256_and_si256(a.r, b.r); }
+};
+
+template <int n>
+OPTIONSIB_INLINE Words shift_left(Words a) {
+    return _mm256_slli_epi64(a.r, n);
+}
+template <int n>
+OPTIONSIB_INLINE Words shift_right(Words a) {
+    return _mm256_srli_epi64(a.r, n);
+}
+template <int n>
+OPTIONSIB_INLINE Words rotate_left(Words a) {
+    return shift_left<n>(a) | shift_right<64 - n>(a);
+}
+OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
+    return _mm256_mul_epu32(a.r, b.r);
+}
+OPTIONSIB_INLINE Reals as_reals(Words a) {
+    return _mm256_castsi256_pd(a.r);
+}
+OPTIONSIB_INLINE Mask is_odd(Words a) {
+    // Of a mask's lanes the highest bit is looked at, or all: make them all alike.
+    const __m256i lowest = _mm256_and_si256(a.r, _mm256_set1_epi64x(1));
+    return {_mm256_castsi256_pd(_mm256_sub_epi64(_mm256_setzero_si256(), lowest))};
+}
+OPTIONSIB_INLINE Words load_words(const std::uint64_t* from) {
+    Words value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+OPTIONSIB_INLINE void store(std::uint64_t* to, Words a) {
+    __builtin_memcpy(to, &a.r, sizeof a.r);
+}
+
 // --- one number (one.hpp) ------------------------------------------------------------------------------
 
 #include "optionsib/math/simd/one.hpp"

@@ -136,6 +136,51 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return _cvtmask8_u32(mask.bits);
 }
 
+// --- unsigned integers ---------------------------------------------------------------------------------
+
+struct Words {
+    static constexpr int size = 8;
+
+    __m512i r;
+
+    Words() = default;
+    OPTIONSIB_INLINE Words(__m512i value) : r(value) {}
+    OPTIONSIB_INLINE Words(std::uint64_t value) : r(_mm512_set1_epi64(static_cast<std::int64_t>(value))) {}
+
+    OPTIONSIB_FRIEND Words operator+(Words a, Words b) { return _mm512_add_epi64(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator^(Words a, Words b) { return _mm512_xor_si512(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator|(Words a, Words b) { return _mm512_or_si512(a.r, b.r); }
+    OPTIONSIB_FRIEND Words operator&(Words a, Words b) { return _mm512_and_si512(a.r, b.r); }
+};
+
+template <int n>
+OPTIONSIB_INLINE Words shift_left(Words a) {
+    return _mm512_slli_epi64(a.r, n);
+}
+template <int n>
+OPTIONSIB_INLINE Words shift_right(Words a) {
+    return _mm512_srli_epi64(a.r, n);
+}
+template <int n>
+OPTIONSIB_INLINE Words rotate_left(Words a) {
+    return _mm512_rol_epi64(a.r, n);
+}
+OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
+    return _mm512_mul_epu32(a.r, b.r);
+}
+OPTIONSIB_INLINE Reals as_reals(Words a) {
+    return _mm512_castsi512_pd(a.r);
+}
+OPTIONSIB_INLINE Mask is_odd(Words a) {
+    return {_mm512_test_epi64_mask(a.r, _mm512_set1_epi64(1))};
+}
+OPTIONSIB_INLINE Words load_words(const std::uint64_t* from) {
+    return _mm512_loadu_si512(from);
+}
+OPTIONSIB_INLINE void store(std::uint64_t* to, Words a) {
+    _mm512_storeu_si512(to, a.r);
+}
+
 // --- one number (one.hpp) ------------------------------------------------------------------------------
 
 #include "optionsib/math/simd/one.hpp"

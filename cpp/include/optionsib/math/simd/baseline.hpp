@@ -142,6 +142,53 @@ OPTIONSIB_INLINE std::uint64_t bits(Mask mask) {
     return static_cast<std::uint64_t>((mask.lanes[0] & 1) | (mask.lanes[1] & 2));
 }
 
+// --- unsigned integers ---------------------------------------------------------------------------------
+
+struct Words {
+    static constexpr int size = 2;
+
+    Naturals r;
+
+    Words() = default;
+    OPTIONSIB_INLINE Words(Naturals value) : r(value) {}
+    OPTIONSIB_INLINE Words(std::uint64_t value) : r(Naturals{value, value}) {}
+
+    OPTIONSIB_FRIEND Words operator+(Words a, Words b) { return a.r + b.r; }
+    OPTIONSIB_FRIEND Words operator^(Words a, Words b) { return a.r ^ b.r; }
+    OPTIONSIB_FRIEND Words operator|(Words a, Words b) { return a.r | b.r; }
+    OPTIONSIB_FRIEND Words operator&(Words a, Words b) { return a.r & b.r; }
+};
+
+template <int n>
+OPTIONSIB_INLINE Words shift_left(Words a) {
+    return a.r << n;
+}
+template <int n>
+OPTIONSIB_INLINE Words shift_right(Words a) {
+    return a.r >> n;
+}
+template <int n>
+OPTIONSIB_INLINE Words rotate_left(Words a) {
+    return a.r << n | a.r >> (64 - n);
+}
+OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
+    return (a.r & 0xffffffffu) * (b.r & 0xffffffffu);
+}
+OPTIONSIB_INLINE Reals as_reals(Words a) {
+    return (Doubles)a.r;
+}
+OPTIONSIB_INLINE Mask is_odd(Words a) {
+    return {-(Integers)(a.r & 1u)};
+}
+OPTIONSIB_INLINE Words load_words(const std::uint64_t* from) {
+    Words value;
+    __builtin_memcpy(&value, from, sizeof value);
+    return value;
+}
+OPTIONSIB_INLINE void store(std::uint64_t* to, Words a) {
+    __builtin_memcpy(to, &a.r, sizeof a.r);
+}
+
 // --- one number: the first lane counts -----------------------------------------------------------------
 
 using One = Reals;

@@ -1,0 +1,91 @@
+"""Limits and contracts as the native engine takes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from optionsib.common.config import LimitsConfig
+from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract
+from optionsib.risk.refusals import MONEY_LIMITS
+
+_PRICE_LIMITS = frozenset({"price_collar", "max_order_price"})
+_NO_NUMBERS = frozenset({"scenario_spot_moves", "scenario_volatility_moves", "restricted"})
+
+# con_id, kind, number of the expiry, strike, multiplier, fee, (lower edge, increment) of the tick bands
+ContractRow = tuple[int, int, int, int, int, int, tuple[tuple[int, int], ...]]
+
+
+def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> list[ContractRow]:
+    """Return what the engine needs to know of each contract.
+
+    Raises
+    ------
+    ValueError
+        If a contract is an index or has no fee.
+    """
+    expiries = sorted({c.expiry_ns for c in contracts if c.security_type == "OPT"})
+    expiry_index = {expiry_ns: i for i, expiry_ns in enumerate(expiries)}
+    rows: list[ContractRow] = []
+    for contract in contracts:
+        if contract.security_type == "IND":
+            raise ValueError(f"con_id {contract.con_id} is an index and cannot be traded")
+        if contract.con_id not in fees or fees[contract.con_id] < 0:
+            raise ValueError(f"con_id {contract.con_id} needs a fee >= 0")
+        bands = tuple((band.lower_edge, band.increment) for band in contract.tick_grid.bands)
+        expiry = expiry_index.get(contract.expiry_ns, 0) if contract.kind else 0
+        rows.append(
+            (
+                contract.con_id,
+                contract.kind,
+                expiry,
+                contract.strike,
+                contract.multiplier,
+                fees[contract.con_id],
+                bands,
+            )
+        )
+    return rows
+
+
+def _scaled(value: Decimal | None, scale: int, name: str) -> int | None:
+    """Return a Decimal limit in integer units.
+
+    Raises
+    ------
+    ValueError
+        If the limit is finer than one unit.
+    """
+    if value is None:
+        return None
+    units = value * scale
+    if units != int(units):
+        raise ValueError(f"{name} = {value} is finer than 1/{scale}")
+    return int(units)
+
+
+def limit_values(limits: LimitsConfig) -> dict[str, int | float | None]:
+    """Return the limits by name, money and prices in integer units.
+
+    Raises
+    ------
+    ValueError
+        If a limit is negative, not finite, or finer than one unit.
+    """
+    values: dict[str, int | float | None] = {}
+    for name in LimitsConfig.model_fields:
+        value = getattr(limits, name)
+        if name in _NO_NUMBERS:
+            continue
+        if value is not None and (not math.isfinite(value) or value < 0):
+            raise ValueError(f"{name} must be finite and >= 0, got {value}")
+        if name in MONEY_LIMITS:
+            values[name] = _scaled(value, MONEY_SCALE, name)
+        elif name in _PRICE_LIMITS:
+            values[name] = _scaled(value, PRICE_SCALE, name)
+        elif isinstance(value, Decimal):
+            values[name] = float(value)
+        else:
+            values[name] = value
+    return values
