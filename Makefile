@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-clients lint format bench bench-gate bench-gate-selftest soak soak-ib sanitize fuzz docs wheel lock clean
+.PHONY: help demo test test-clients lint format bench bench-gate bench-gate-selftest soak soak-ib sanitize fuzz vault-program \
+  fuzz-vault mutate-vault vault-costs docs wheel lock clean
 
 PYTHON_ENV := .venv/bin/python
 SEED ?= 7
 CALLS ?= 100000
 MESSAGES ?= 100000000
 MINUTES ?= 5
+VAULT_CALLS ?= 1000000
 SPEED ?= max
 WORKERS ?= 2
 
@@ -64,6 +66,25 @@ sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 fuzz: ## pricing functions, order book (under sanitizers) and paper exchange with whatever may go wrong (SEED=, CALLS=)
 	@scripts/setup.sh test
 	@scripts/fuzz.sh $(SEED) $(CALLS) $(WORKERS)
+
+vault-program: ## build the on-chain program of the Vault and its SHA-256 with the pinned compiler
+	@scripts/setup.sh test
+	@scripts/vault_env.sh
+	@$(PYTHON_ENV) vault/generate_header.py
+	@$(PYTHON_ENV) vault/build.py
+
+fuzz-vault: ## a million random calls into the Vault program, every invariant checked (SEED=, VAULT_CALLS=)
+	@scripts/setup.sh test
+	@$(PYTHON_ENV) scripts/fuzz_vault.py --seed $(SEED) --calls $(VAULT_CALLS) --workers $(WORKERS)
+
+mutate-vault: ## break each rule of the Vault program and see which test notices
+	@scripts/setup.sh test
+	@scripts/vault_env.sh
+	@$(PYTHON_ENV) scripts/mutate_vault.py --workers $(WORKERS)
+
+vault-costs: ## write compute units and rent of every Vault instruction into docs/vault-program.md
+	@scripts/setup.sh test
+	@$(PYTHON_ENV) scripts/vault_costs.py
 
 docs: ## run every code block of README and docs/
 	@scripts/setup.sh test

@@ -71,6 +71,10 @@ find_missing() {
       need qemu-user command -v qemu-aarch64
       need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
     fi
+    # The Vault program is built by a second compiler where the distribution has it (since Debian 12, Ubuntu 24.04).
+    case "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" in
+    bookworm | trixie | noble) need clang-19 command -v clang-19 ;;
+    esac
   fi
   if [ "$what" = test ] || [ "$what" = bench ]; then need valgrind command -v valgrind; fi
 }

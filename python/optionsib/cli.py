@@ -16,6 +16,7 @@ MODULE_EXTRAS = {
     "msgspec": "app", "pydantic": "app", "pydantic_settings": "app", "yaml": "app", "structlog": "app",
     "stamina": "app", "psutil": "app", "rich": "app", "exchange_calendars": "app", "pandas": "app",
     "ib_async": "live", "zmq": "live", "solders": "vault", "solana": "vault", "spl": "vault",
+    "h11": "vault", "websockets": "vault",
     "onnxruntime": "infer", "plotly": "report", "xgboost": "train", "sklearn": "train", "onnx": "train",
     "onnxmltools": "train", "skl2onnx": "train",
 }  # fmt: skip
@@ -108,6 +109,9 @@ def build_parser() -> argparse.ArgumentParser:
     report_command = add("report", report, "Write the HTML report of a session from its state folder.")
     report_command.add_argument("state", type=Path, help="folder with journal.sqlite and ticks.tape")
     report_command.add_argument("--out", type=Path, help="file to write (default: report.html in the folder)")
+    vault = add("vault", lambda options: 2, "Funds in a program on Solana.")
+    vault_verbs = vault.add_subparsers(required=True, metavar="VERB")
+    _add_localnet(vault_verbs.add_parser("localnet", help="A Solana chain of one's own, on this machine."))
     _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
     fault = add("paper-fault", paper_fault, "Make something go wrong at a running paper exchange.")
     fault.add_argument("output", type=Path, help="file with the standard output of paper-exchange")
@@ -308,6 +312,28 @@ def _add_exchange(parser: argparse.ArgumentParser) -> None:
     _add_config(parser)
 
 
+def _add_localnet(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="loopback unless you know what you do")
+    parser.add_argument(
+        "--port", type=_port, default=8899, help="the websocket takes the next one; 0 takes two free ones"
+    )
+    parser.add_argument(
+        "--state", type=Path, default=Path("var/localnet"), help="folder to keep the chain in"
+    )
+    parser.add_argument("--reset", action="store_true", help="begin a new chain in that folder")
+    parser.add_argument("--program", type=Path, help="ELF to deploy at genesis (default: the vault)")
+    parser.add_argument("--seed", type=_count, default=7, help="of keys, genesis and faults")
+    parser.add_argument("--slot-ms", type=_count, default=400, help="length of a slot")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="such as confirmed_ms=800 or drop=0.1; see docs/vault-localnet.md",
+    )
+    parser.set_defaults(run=vault_localnet)
+
+
 # --- commands ------------------------------------------------------------------------------------------
 
 
@@ -499,6 +525,29 @@ def paper_fault(options: argparse.Namespace) -> int:
 
     result = arm_fault(options.output, options.name, options.arguments)
     print("ok" if result is None else f"ok {result}")
+    return 0
+
+
+def vault_localnet(options: argparse.Namespace) -> int:
+    """Serve a local chain."""
+    import asyncio
+
+    from optionsib.launchers.localnet import serve, settings_of
+
+    try:
+        settings = settings_of(
+            options.fault,
+            seed=options.seed,
+            state=options.state,
+            program=options.program,
+            host=options.host,
+            port=options.port,
+            slot_ms=options.slot_ms,
+        )
+    except ValueError as error:
+        print(f"optionsib: {error}", file=sys.stderr)
+        return 2
+    asyncio.run(serve(settings, reset=options.reset))
     return 0
 
 

@@ -68,6 +68,8 @@ def test_contents(wheel: Path) -> None:
         "optionsib/_config/environment/dev.yaml",
         "optionsib/_config/environment/paper.yaml",
         "optionsib/_config/environment/prod.yaml",
+        "optionsib/_vault_program/vault.json",
+        "optionsib/_vault_program/vault.so",
         "optionsib/models/artefacts/simulated.onnx",
         "optionsib/models/artefacts/simulated.json",
     ):
