@@ -1,7 +1,7 @@
 """Write the coefficients of the vector primitives: cpp/include/optionsib/math/simd/coefficients.hpp.
 
-And those of the American kernels: cpp/include/optionsib/pricing/american_coefficients.hpp; and of random normal
-numbers: cpp/include/optionsib/montecarlo/normal_coefficients.hpp.
+And those of the American kernels, cpp/include/optionsib/pricing/american_coefficients.hpp, and of random
+normal numbers, cpp/include/optionsib/montecarlo/normal_coefficients.hpp.
 
     python scripts/generate_simd_coefficients.py
 
