@@ -206,6 +206,42 @@ def test_the_exchange_refuses_a_modify_and_the_order_can_still_be_cancelled(code
     play(scenario)
 
 
+def test_a_change_builds_on_the_one_that_is_on_its_way() -> None:
+    async def scenario(world: World) -> None:
+        await world.ready()
+        await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        await world.gateway.modify("O1", 21_000)
+        await world.gateway.modify("O1", quantity=3)
+        await world.settle()
+        (working,) = (await world.gateway.refresh()).working_orders
+        assert (working.order_ref, working.limit_price) == ("O1", 21_000)
+        (raw,) = world.exchange._desk.working()
+        assert (raw.limit, raw.quantity) == (21_000, 3)
+
+    play(scenario)
+
+
+def test_a_reconciliation_that_is_refused_is_asked_for_again_and_blocks_orders_until_then() -> None:
+    async def scenario(world: World) -> None:
+        await world.ready()
+        world.faults.connectivity(1100)
+        world.faults.error(321, "executions")
+        world.faults.connectivity(1102)
+        with pytest.raises(BrokerError, match="refused executions"):
+            await world.gateway.settle()
+        assert "reconciled" in world.gateway.order_block()
+        with pytest.raises(BrokerError, match="nothing was sent"):
+            await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        assert world.gateway.order_block() == ""
+        await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        assert world.statuses("O1")[-1] == "working"
+
+    play(scenario)
+
+
 def test_a_preset_that_changes_the_order_is_information() -> None:
     async def scenario(world: World) -> None:
         await world.ready()
@@ -239,6 +275,35 @@ def test_no_new_order_and_no_modify_while_the_link_is_down_and_one_order_in_the_
         assert [(u.order_ref, u.limit_price) for u in (await world.gateway.refresh()).working_orders] == [
             ("O1", 21_000)
         ]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("word", ["1102", "2104"])
+def test_who_connects_while_the_brokers_own_link_is_down_sends_no_order(word: str) -> None:
+    async def scenario(world: World) -> None:
+        await world.ready()
+        await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        world.faults.connectivity(1100)
+        world.proxy.cut()
+        await world.until(lambda: not world.gateway.ready)
+        await world.gateway.reconnect()
+        await world.settle()
+        assert 2110 in world.codes()
+        assert world.gateway.health().state == "link lost"
+        with pytest.raises(BrokerError, match="2110"):
+            await world.gateway.place(order("O2", 20_000))
+        assert len(world.requests(PLACE)) == 1
+        asked = len(world.requests("99"))
+        if word == "1102":
+            world.faults.connectivity(1102)
+        else:
+            world.proxy.inject(ERROR, 2, -1, 2104, "Market data farm connection is OK:usfarm", "")
+        await world.settle()
+        assert len(world.requests("99")) > asked  # orders were asked for again before any may leave
+        assert world.gateway.order_block() == ""
+        await world.gateway.modify("O1", 21_000)
 
     play(scenario)
 

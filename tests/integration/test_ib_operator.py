@@ -51,7 +51,7 @@ def test_a_daemon_shows_its_connection_in_every_way(tmp_path: Path) -> None:
                 daemon.communicate(timeout=30)
     silent = cli("ib", "status", *options)
     assert silent.returncode == 1
-    assert "none runs" in silent.stderr
+    assert "daemon: none runs" in silent.stderr
     log = (state / "messages.log").read_text()
     names = {json.loads(line)["message"] for line in log.splitlines()}
     assert {"reqContractDetails", "contractDetails", "reqMktData", "tickPrice", "positionEnd"} <= names

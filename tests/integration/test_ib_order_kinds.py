@@ -353,7 +353,13 @@ def test_the_twenty_first_order_of_a_side_does_not_leave(laboratory: Laboratory)
             await trader.place(order(f"O{number}", BUY, 10_000))
         with pytest.raises(BrokerError, match="IB allows 20"):
             await trader.gateway.place(order("one more", BUY, 10_000))
-        await trader.place(order("other side", SELL, -30_000))
+        for number in range(19):
+            await trader.place(order(f"S{number}", SELL, -30_000))
+        with pytest.raises(BrokerError, match="order P-b: 20 orders work on this side"):
+            await trader.gateway.place_bracket(
+                order("P", (OrderLeg(OTHER, 1),), 1_000),
+                [order(f"P-{name}", SELL, -30_000, parent_ref="P") for name in "ab"],
+            )
         await trader.gateway.cancel_all()
         await trader.settle()
         assert {trader.status(f"O{number}") for number in range(20)} == {"cancelled"}

@@ -331,6 +331,26 @@ def test_a_farm_flap_freezes_and_thaws_with_the_newest_values(laboratory: Any) -
     laboratory.run(scenario())
 
 
+def test_who_connects_is_told_what_is_down(laboratory: Any) -> None:
+    async def scenario() -> None:
+        exchange, _ = await started(laboratory)
+
+        async def told_to(client_id: int) -> list[str]:
+            client = await laboratory.raw(exchange, client_id)
+            return [message[3] for message in await until_time(client) if message[0] == "4"]
+
+        fine = ["2104", "2106", "2158"]
+        exchange.faults.farm("usopt", up=False)
+        assert await told_to(2) == [*fine, "2103"]
+        exchange.faults.connectivity(1100)
+        assert await told_to(3) == ["2110"]
+        exchange.faults.connectivity(1102)
+        exchange.faults.farm("usopt", up=True)
+        assert await told_to(4) == fine
+
+    laboratory.run(scenario())
+
+
 def test_a_farm_that_says_ok_may_still_be_silent_for_old_streams(laboratory: Any) -> None:
     async def scenario() -> None:
         exchange, client = await started(laboratory, *MOVES)

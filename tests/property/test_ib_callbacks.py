@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from optionsib.brokers.ib.library import Contract as IBContract
 from optionsib.brokers.ib.library import Execution as IBExecution
 from optionsib.brokers.ib.library import Order as IBOrder
 from optionsib.brokers.ib.library import OrderState
-from optionsib.brokers.ib.order_kinds import Ticket
+from optionsib.brokers.ib.order_kinds import Terms, Ticket
 from optionsib.brokers.ib.orders import OrderTracker
 from optionsib.common.clock import SteppedClock
 from optionsib.common.events import BrokerEvent, BrokerNotice, CommissionReport, Execution, OrderUpdate
@@ -298,6 +299,63 @@ def test_an_answer_to_an_older_question_says_nothing_about_what_left_since() -> 
     order = tracker.get("O1")
     assert order is not None
     assert (order.waits_for, tracker.unconfirmed()) == ({"place"}, ())
+
+
+@given(order=st.permutations(range(3)))
+def test_an_order_made_larger_while_it_filled_is_never_given_up(order: list[int]) -> None:
+    messages = (open_order(OPTION, 4), status("Submitted"), execution("0001.01.01", OPTION, 2))
+    tracker, events = own_order(OPTION, 2)
+    open_order(OPTION, 2)(tracker)
+    mine = tracker.get("O1")
+    assert mine is not None
+    tracker.modifying(mine, Terms(12_500, 4))
+    for number in order:
+        messages[number](tracker)
+    assert (mine.status, mine.executed, mine.quantity) == ("working", 2, 4)
+    assert [e for e in events if isinstance(e, BrokerNotice)] == []
+    execution("0002.01.01", OPTION, 2)(tracker)
+    assert mine.status == "filled"
+
+
+@pytest.mark.parametrize("code", [104, 201])
+def test_an_order_that_fills_before_it_was_made_larger_is_filled(code: int) -> None:
+    tracker, _ = own_order(OPTION, 2)
+    open_order(OPTION, 2)(tracker)
+    mine = tracker.get("O1")
+    assert mine is not None
+    tracker.modifying(mine, Terms(12_500, 4))
+    execution("0001.01.01", OPTION, 2)(tracker)
+    assert mine.status == "working"  # whether four are asked for is not known yet
+    tracker.on_error(ORDER_ID, code, "too late")
+    ask_again(tracker, [], set())
+    assert (mine.status, mine.waits_for) == ("filled", set())
+
+
+def test_a_filled_order_that_the_broker_still_works_comes_back_with_an_alarm() -> None:
+    tracker, events = own_order(OPTION, 4)
+    for message in (open_order(OPTION, 4), execution("0001.01.01", OPTION, 2), status("Filled")):
+        message(tracker)
+    mine = tracker.get("O1")
+    assert mine is not None
+    assert mine.status == "filled"
+    assert tracker.unanswered() == [mine]
+    ask_again(tracker, [open_order(OPTION, 4)], {("O1", PERM_ID)})
+    assert mine.status == "working"
+    assert "was filled, but the broker lists it as open" in events[-2].message  # type: ignore[union-attr]
+    assert tracker.live_orders() == [mine]
+
+
+def test_a_word_that_an_order_on_hold_works_is_asked_about() -> None:
+    tracker, events = own_order(OPTION, 1)
+    for message in (open_order(OPTION, 1, "Inactive"), status("Submitted")):
+        message(tracker)
+    mine = tracker.get("O1")
+    assert mine is not None
+    assert mine.status == "rejected"  # one word may be an old one
+    assert tracker.unanswered() == [mine]
+    ask_again(tracker, [open_order(OPTION, 1)], {("O1", PERM_ID)})
+    assert (mine.status, tracker.unanswered()) == ("working", [])
+    assert [e.code for e in events if isinstance(e, BrokerNotice)] == [-2]
 
 
 @given(order=st.permutations(range(4)))

@@ -40,8 +40,10 @@ def test_a_cut_off_tws_makes_all_quotes_stale_until_a_farm_is_back() -> None:
     board.hear(2110, "Connectivity between TWS and server is broken. It will be restored automatically.", 2)
     assert board.is_down_for(SHARE)
     assert board.is_down_for(OPTION)
+    assert board.is_cut_off
     back = board.hear(2104, FINE.format("usfarm"), 3)
     assert back is not None  # its streams have to prove themselves
+    assert not board.is_cut_off
     assert not board.is_down_for(SHARE)
 
 

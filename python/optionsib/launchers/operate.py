@@ -118,7 +118,10 @@ def show_gateway(config: Config, *, timeout: float, as_json: bool) -> int:
     OptionsIBError
         If no daemon answers; the message has its reason.
     """
-    answer = _ask(config, "ib-status", timeout, {})
+    try:
+        answer = _ask(config, "ib-status", timeout, {})
+    except BusError as error:
+        raise BusError(f"daemon: {error}") from error
     health = msgspec.convert(answer, GatewayHealth)
     print(json.dumps(answer, indent=2) if as_json else describe_gateway(health))
     return int(health.state != "ready" or bool(health.order_block))

@@ -82,7 +82,8 @@ class Connection:
         self._random = random.Random(config.client_id)  # noqa: S311 - spreads reconnects, no secret
         self._port = config.port
         self._session: TwsSession | None = None
-        self._connecting = self._reconciling = False
+        self._connecting = False
+        self._reconciling = 0  # several may be under way: each notice asks for one
         self._down_because = "connect() was not called"
         self._connections = 0
         self._answered_at: float | None = None
@@ -240,7 +241,7 @@ class Connection:
         if self._session is None:
             return f"no connection to the broker ({self._down_because})"
         if self._inbox.link_lost:
-            return "the broker's own link to its servers is down (1100)"
+            return "the broker's own link to its servers is down (1100 or 2110)"
         if self._inbox.reconcile or self._reconciling:
             return "orders are being reconciled after a loss"
         quiet = self._quiet.current(self._clock.now_ns())
@@ -268,11 +269,15 @@ class Connection:
             inbox.market.reopen_silent(session)
         inbox.market.judge()
         if (inbox.reconcile or inbox.orders.has_doubles_to_end()) and not inbox.link_lost:
-            inbox.reconcile, self._reconciling = False, True
+            inbox.reconcile = False
+            self._reconciling += 1
             try:
                 await self._state.orders(session)
+            except BaseException:
+                inbox.reconcile = True  # not answered: orders stay blocked, and it is asked again
+                raise
             finally:
-                self._reconciling = False
+                self._reconciling -= 1
         now = self._clock.monotonic()
         if (after_step and not self._cares) or (self._cares and now >= self._commissions_due):
             self._commissions_due = now + COMMISSION_SECONDS

@@ -67,6 +67,11 @@ class FarmBoard:
         self._farms[name] = now
         return None if before is None and up and not was_cut_off else now
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether TWS has said that it has no connection to its servers (2110)."""
+        return _TO_SERVERS in self._farms
+
     def link_restored(self) -> None:
         """Hear that the broker's link is back as a whole."""
         self._farms.pop(_TO_SERVERS, None)

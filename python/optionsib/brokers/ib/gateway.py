@@ -321,7 +321,8 @@ class IBGateway:
         BrokerError
             If there is no connection, IB's own link is down, the reference was used before, a leg is
             unknown, a price is off the grid, a market order has no fresh quote, or IB's limits on
-            working orders would be broken. Nothing was sent then.
+            working orders would be broken. Nothing was sent then. Or if the connection breaks while the
+            order leaves: its fate is unknown until the next connection, and its reference is used up.
         """
         await self._entry.place(self._link.require_for_order(), order)
         self._link.require()
@@ -332,7 +333,7 @@ class IBGateway:
         Raises
         ------
         BrokerError
-            As ``place``, for any of them; nothing was sent then.
+            As ``place``, for any of them.
         """
         await self._entry.place_bracket(self._link.require_for_order(), parent, children)
         self._link.require()
@@ -361,7 +362,8 @@ class IBGateway:
         ------
         BrokerError
             If there is no connection, IB's own link is down, the order is unknown, has ended or is
-            another client's, or a price is off the grid. Nothing was sent then.
+            another client's, or a price is off the grid. Nothing was sent then. Or if the connection
+            breaks while the change leaves.
         """
         await self._entry.modify(self._link.require_for_order(), order_ref, limit_price, quantity, stop_price)
         self._link.require()

@@ -202,7 +202,9 @@ class Inbox:
     # --- inside ----------------------------------------------------------------------------------------
 
     def _on_connection_code(self, code: int, message: str) -> None:
+        was_lost = self.link_lost
         self.market.on_connection_code(code, message, self.stamp())
+        self.reconcile |= was_lost and not self.link_lost  # after 2110 a farm's OK may be the only word
         if code == codes.CLIENT_ID_IN_USE:
             self.client_id_in_use = True
         elif code in (codes.LINK_BACK_DATA_LOST, codes.LINK_BACK_DATA_KEPT):

@@ -59,7 +59,7 @@ class MarketDataDesk:
         self.farms = FarmBoard()
         self.computations: dict[int, OptionComputation] = {}
         self.contracts: dict[int, Contract] = {}
-        self.link_lost = False
+        self._link_lost = False
         self.connected = False
         self._clock = clock
         self._silent_seconds = 0.0 if lockstep else silent_seconds
@@ -73,6 +73,11 @@ class MarketDataDesk:
         self._opened_at: dict[int, float] = {}
         self._proof_due: dict[int, float] = {}  # con_id -> when it must have ticked
         self._snapshots: dict[int, tuple[int, QuoteBoard]] = {}  # request id -> contract, its picture
+
+    @property
+    def link_lost(self) -> bool:
+        """Whether the broker's own link is down: 1100 tells it, 2110 also to who connects meanwhile."""
+        return self._link_lost or self.farms.is_cut_off
 
     # --- wishes --------------------------------------------------------------------------------------
 
@@ -132,7 +137,7 @@ class MarketDataDesk:
         self._heard.clear()
         self._proof_due.clear()
         self._snapshots.clear()
-        self.link_lost = False
+        self._link_lost = False
         self.connected = True
 
     def on_price(self, request_id: int, tick_type: int, price: float, size: float, at_ns: int) -> None:
@@ -196,9 +201,9 @@ class MarketDataDesk:
     def on_connection_code(self, code: int, message: str, at_ns: int) -> None:
         """Take a notice about a farm or the broker's link."""
         if code == codes.LINK_LOST:
-            self.link_lost = True
+            self._link_lost = True
         elif code in (codes.LINK_BACK_DATA_LOST, codes.LINK_BACK_DATA_KEPT):
-            self.link_lost = False
+            self._link_lost = False
             self.farms.link_restored()
             if code == codes.LINK_BACK_DATA_KEPT:
                 self._demand_proof(self.lines.watched)

@@ -18,6 +18,7 @@ from optionsib.brokers.ib.inbox import Inbox
 from optionsib.brokers.ib.library import OrderState
 from optionsib.brokers.ib.order_kinds import (
     COMBO_GRID,
+    ORDER_TYPES,
     Terms,
     Ticket,
     check_order,
@@ -88,7 +89,10 @@ class OrderEntry:
         family = [parent, *children]
         if len({order.order_ref for order in family}) < len(family):
             raise BrokerError(f"order {parent.order_ref}: references repeat in the bracket; nothing was sent")
-        await self._send_new(session, [(order, self._checked(order, in_bracket=True)) for order in family])
+        checked: list[tuple[Order, Ticket]] = []
+        for order in family:
+            checked.append((order, self._checked(order, with_it=[ticket for _, ticket in checked])))
+        await self._send_new(session, checked)
 
     async def modify(
         self,
@@ -106,7 +110,9 @@ class OrderEntry:
             If the order cannot be changed, or the terms would be refused; nothing was sent then.
         """
         order, ticket = self._changeable(order_ref)
-        known = order.terms or order.requested
+        # While a change is on its way the next one builds on it: it must not take the first one back.
+        on_its_way = order.requested if "modify" in order.waits_for else None
+        known = on_its_way or order.terms or order.requested
         if known is None:
             raise BrokerError(f"order {order_ref}: the broker has not described it yet; nothing was sent")
         terms = Terms(
@@ -118,6 +124,11 @@ class OrderEntry:
             raise BrokerError(
                 f"order {order_ref}: quantity {terms.quantity} is not above the {order.executed} filled "
                 "already; nothing was sent"
+            )
+        if ticket.order_type not in ORDER_TYPES:
+            raise BrokerError(
+                f"order {order_ref}: an adopted order of type {ticket.order_type} can be cancelled, not "
+                "changed; nothing was sent"
             )
         self._check_terms(ticket, terms)
         now = self._clock.now_ns()
@@ -213,13 +224,14 @@ class OrderEntry:
 
     # --- inside ----------------------------------------------------------------------------------------
 
-    def _checked(self, order: Order, *, in_bracket: bool = False) -> Ticket:
+    def _checked(self, order: Order, *, with_it: Sequence[Ticket] | None = None) -> Ticket:
+        """Return how an order leaves; ``with_it``: what leaves before it in the same bracket."""
         ref, now = order.order_ref, self._clock.now_ns()
         if self._orders.get(ref) is not None:
             raise BrokerError(f"order reference {ref} was used before; nothing was sent")
         ticket = ticket_for(order, self._contracts, self._orders.account)
         check_order(order, self._contracts, now)
-        if order.parent_ref and not in_bracket:
+        if order.parent_ref and with_it is None:
             raise BrokerError(f"order {ref} has a parent: place_bracket() sends both; nothing was sent")
         if order.purpose == "open":  # an exit or a hedge must not wait for a feed
             stale = self._inbox.quotes.stale
@@ -231,10 +243,8 @@ class OrderEntry:
                     )
         if order.order_type == "MKT":
             check_market(order, self._quote, now)
-        working = sum(
-            o.ticket is not None and o.ticket.market == ticket.market for o in self._orders.live_orders()
-        )
-        check_working(ref, working)
+        live = [o.ticket for o in self._orders.live_orders() if o.ticket is not None]
+        check_working(ref, sum(one.market == ticket.market for one in [*live, *(with_it or ())]))
         self.activity.check(ref, now, self._executed_orders())
         return ticket
 

@@ -24,11 +24,13 @@ _PERCENT_SCALE = 100  # ours is in hundredths of a percent
 _UNLIMITED = ("STP", "TRAIL")
 _STOPS = ("STP", "STP LMT", "TRAIL LIMIT")
 _TRAILS = ("TRAIL", "TRAIL LIMIT")
+ORDER_TYPES = ("LMT", "STP", "STP LMT", *_TRAILS)  # whose terms we can send whole
 _CANCEL_THE_REST = 1  # OCA type: the first fill cancels the others, one order is at the exchange at a time
 # What an order of an earlier session must keep when it is sent again, in TWS's names.
 _KEPT = (
     *("ocaGroup", "ocaType", "parentId", "goodTillDate", "outsideRth", "trailingPercent"),
-    *("algoStrategy", "algoParams", "openClose", "triggerMethod"),
+    *("algoStrategy", "algoParams", "openClose", "triggerMethod", "goodAfterTime", "allOrNone", "hidden"),
+    *("conditions", "conditionsIgnoreRth", "conditionsCancelOrder"),
 )
 
 

@@ -132,8 +132,8 @@ class OrderTracker:
         self._sending(order, "cancel")
 
     def ended(self) -> set[str]:
-        """Return the references of the orders that have ended without being filled."""
-        return {o.order_ref for o in self._orders.values() if o.status in ("cancelled", "rejected")}
+        """Return the references of the orders that have ended without executions for their quantity."""
+        return {o.order_ref for o in self._orders.values() if self._may_come_back(o)}
 
     def concluded(self, listed: Iterable[tuple[str, int]], ended_before: set[str], messages: int) -> None:
         """Settle every open question after the broker listed open and completed orders and executions.
@@ -144,7 +144,8 @@ class OrderTracker:
             ``order_ref`` and ``permId`` of the orders that the broker says are open and working.
         ended_before : set of str
             What ``ended`` said before the question was asked. If such an order is listed, we were
-            wrong (an order on hold looks rejected): it is working again, with an alarm.
+            wrong (an order on hold looks rejected, one made larger looks filled): it is working again,
+            with an alarm.
         messages : int
             What ``messages`` said before the question was asked: it answers nothing that left later.
         """
@@ -155,7 +156,7 @@ class OrderTracker:
                 continue
             for perm_id, one in order.broker_orders.items():
                 one.is_open = (order.order_ref, perm_id) in open_orders
-            if order.order_ref in open_refs & ended_before and order.status in ("cancelled", "rejected"):
+            if order.order_ref in open_refs & ended_before and self._may_come_back(order):
                 if order.order_ref not in self._doubled:
                     self._notice(
                         codes.ORDER_ALARM,
@@ -168,6 +169,7 @@ class OrderTracker:
             waited = bool(order.waits_for or order.to_query)
             order.waits_for.clear()
             order.to_query = False
+            self._count_executed(order)
             if self._is_short(order):
                 self._report_short(order)
             if order.ended or order.order_ref in open_refs:
@@ -266,6 +268,7 @@ class OrderTracker:
         elif code in codes.REFUSALS and "modify" in order.waits_for:
             order.waits_for.discard("modify")
             self._tell(order, code, message)
+            self._count_executed(order)
         else:
             order.error = (code, message)
             order.to_query = True
@@ -333,6 +336,8 @@ class OrderTracker:
             return
         if text != "Inactive":
             order.accepted = True
+        if order.status == "rejected" and status == "working":
+            order.to_query = True  # it was on hold; or this word is old: the broker's list decides
         if text == "PendingCancel" or status in ENDED:
             order.waits_for.discard("cancel")
         if status in ENDED:
@@ -373,17 +378,21 @@ class OrderTracker:
         is_combo = order.ticket.contract.secType == "BAG"
         # A combo's legs are executions of their own; the order's quantity is counted by the combo's.
         order.executed = self.executions.quantity_of(order.order_ref, order.perm_ids, is_combo=is_combo)
-        if order.executed >= order.quantity:
+        quantity = order.quantity
+        if "modify" in order.waits_for and order.requested is not None:
+            quantity = max(quantity, order.requested.quantity)  # the broker may have made it larger already
+        if order.executed >= quantity:
             order.waits_for.clear()
             self._move(order, "filled")
 
     def _is_short(self, order: TrackedOrder) -> bool:
-        return (
-            order.status == "filled"
-            and order.ticket is not None
-            and order.executed < order.quantity
-            and not order.short_told
-        )
+        return order.status == "filled" and self._may_come_back(order) and not order.short_told
+
+    def _may_come_back(self, order: TrackedOrder) -> bool:
+        """Tell whether an order has ended, but not by executions for all that it asks for."""
+        if order.status == "filled":
+            return order.ticket is not None and order.executed < order.quantity
+        return order.ended
 
     def _report_short(self, order: TrackedOrder) -> None:
         order.short_told = True

@@ -23,7 +23,7 @@ from optionsib.common.errors import BrokerError
 
 MAXIMUM_LINE = 64 * 1024
 MAXIMUM_CONNECTIONS = 8
-_NOT_FAULTS = frozenset({"outgoing", "incoming", "watch", "unwatch"})
+_NOT_FAULTS = frozenset({"outgoing", "incoming", "notices", "watch", "unwatch"})
 
 FAULTS: Mapping[str, Callable[..., Any]] = {
     name: method

@@ -220,7 +220,7 @@ class PaperExchange:
 
     def opened(self, session: Session) -> None:
         """Greet a client; with real pace the first one sets time going."""
-        self._requests.greet(session)
+        self._requests.greet(session, self.faults.notices())
         if self._pace == "real" and self._player is None:
             self._player = asyncio.create_task(self._play_in_real_time())
 

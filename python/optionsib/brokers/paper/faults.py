@@ -22,7 +22,7 @@ from optionsib.brokers.paper.message_faults import (
     message_number,
 )
 from optionsib.brokers.paper.request_faults import PLACE_OR_CANCEL, Answer, RequestRules, request_numbers
-from optionsib.brokers.paper.session import NO_REQUEST, Session
+from optionsib.brokers.paper.session import CUT_OFF, NO_REQUEST, Session
 from optionsib.brokers.paper.wire import UNSET_NUMBER, Field
 
 _FARMS = {"mktdata": (2103, 2104, "Market data"), "hmds": (2105, 2106, "HMDS data")}
@@ -32,6 +32,7 @@ _LINK_TEXTS = {
     1101: "Connectivity between IB and Trader Workstation has been restored - data lost.",
     1102: "Connectivity between IB and Trader Workstation has been restored - data maintained.",
 }
+_CUT_OFF_TEXT = "Connectivity between TWS and server is broken. It will be restored automatically."
 _TEXTS = {
     101: "Max number of tickers has been reached",
     110: "The price does not conform to the minimum price variation for this contract.",
@@ -103,6 +104,7 @@ class Faults:
         chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self._messages = MessageRules(chance, exchange.session_of, exchange.call_after)
         self._requests = RequestRules(self._messages.references)
+        self._farms_down: dict[str, tuple[int, str]] = {}  # by name: what was said about it
 
     # --- asked by the server ---------------------------------------------------------------------
 
@@ -114,6 +116,12 @@ class Faults:
         """Return whether the exchange is to do what a request asks."""
         self._messages.unmute(session, message)
         return self._requests.incoming(session, message)
+
+    def notices(self) -> list[tuple[int, str]]:
+        """Return code and text of what a client that connects now is told to be down."""
+        if self._requests.link_lost:
+            return [(CUT_OFF, _CUT_OFF_TEXT)]
+        return list(self._farms_down.values())
 
     def watch(self, *, messages: Observer | None = None, requests: Observer | None = None) -> None:
         """Call back with (number, order reference) for each message sent or request taken."""
@@ -319,6 +327,7 @@ class Faults:
         """Send 1100 (link to IB lost), 1101 (back, subscriptions lost) or 1102 (back, data kept).
 
         From 1100 on no feed ticks, and placeOrder and cancelOrder wait; they are done at 1101 or 1102.
+        Who connects meanwhile is told 2110.
         After 1101 the old subscriptions are dead: only new requests tick.
         """
         if code not in _LINK_TEXTS:
@@ -345,7 +354,11 @@ class Faults:
             (codes for prefix, codes in _FARMS.items() if prefix in name), _FARMS["mktdata"]
         )
         state = "connection is OK" if up else "connection is broken"
-        self._tell(up_code if up else down_code, f"{kind} farm {state}:{name}")
+        code, text = up_code if up else down_code, f"{kind} farm {state}:{name}"
+        self._farms_down.pop(name, None)
+        if not up:
+            self._farms_down[name] = code, text
+        self._tell(code, text)
         if kind == "Market data" and up:
             if silent:
                 self._messages.mute(self._exchange.sessions())
@@ -381,6 +394,7 @@ class Faults:
         self._messages.frozen_because.clear()
         self._requests.answers.clear()
         self._requests.link_lost = False
+        self._farms_down.clear()
         self._requests.unanswered += self._requests.put_off
         self._requests.put_off = []
         self.release()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.account_requests import AccountRequests
 from optionsib.brokers.paper.contracts import ContractDirectory
 from optionsib.brokers.paper.market_requests import MarketRequests
 from optionsib.brokers.paper.order_desk import OrderDesk
 from optionsib.brokers.paper.order_requests import OrderRequests
-from optionsib.brokers.paper.session import NO_REQUEST, ExchangeClock, RequestHandler, Session
+from optionsib.brokers.paper.session import CUT_OFF, NO_REQUEST, ExchangeClock, RequestHandler, Session
 from optionsib.brokers.paper.wire import FieldReader
 
 
@@ -55,13 +57,16 @@ class RequestHandlers:
             return
         handler(session, fields)
 
-    def greet(self, session: Session) -> None:
-        """Send what follows startApi."""
+    def greet(self, session: Session, notices: Sequence[tuple[int, str]] = ()) -> None:
+        """Send what follows startApi; ``notices``: what is wrong with links and farms."""
         self._send_managed_accounts(session)
         self._send_next_order_id(session)
-        session.error(NO_REQUEST, 2104, "Market data farm connection is OK:paper")
-        session.error(NO_REQUEST, 2106, "HMDS data farm connection is OK:paper")
-        session.error(NO_REQUEST, 2158, "Sec-def data farm connection is OK:paper")
+        if not any(code == CUT_OFF for code, _ in notices):
+            session.error(NO_REQUEST, 2104, "Market data farm connection is OK:paper")
+            session.error(NO_REQUEST, 2106, "HMDS data farm connection is OK:paper")
+            session.error(NO_REQUEST, 2158, "Sec-def data farm connection is OK:paper")
+        for code, text in notices:
+            session.error(NO_REQUEST, code, text)
 
     def _server_log_level(self, session: Session, fields: FieldReader) -> None:
         pass

@@ -13,6 +13,7 @@ from optionsib.common.types import Contract
 
 MAXIMUM_BACKLOG = 32 * 1024 * 1024
 NO_REQUEST = -1
+CUT_OFF = 2110  # TWS has no connection to its servers
 # What is told beside an ordinary answer: order messages and presets, delayed and partial market data.
 INFORMATION = frozenset({399, 2109, 2148, 2161, 10090, 10091, 10167, 10349})
 
