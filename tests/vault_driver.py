@@ -25,7 +25,7 @@ from solders.pubkey import Pubkey
 
 from optionsib.vault.program_client import NO_KEY, audit_events, next_audit
 from tests.vault_reference import Reference, ReferenceTrade
-from tests.vault_world import CLUSTER, DAY, HOUR, TOKEN, World
+from tests.vault_world import CLUSTER, DAY, HOUR, PROGRAM, TOKEN, World
 
 Choose = Callable[[int], int]
 KINDS = (
@@ -62,7 +62,7 @@ class Driver:
     def __init__(self, elf: bytes | None = None) -> None:
         self.world = world = World(elf, lifetime_loss_cap=4_000)
         world.must(world.create())
-        self.events = list(audit_events(self.logs()))
+        self.events = list(audit_events(self.logs(), PROGRAM.pubkey()))
         world.must(
             world.create("neighbour", msgspec.structs.replace(world.mandate, payout=world.address["thief"]))
         )
@@ -156,7 +156,7 @@ class Driver:
 
     def replay(self) -> None:
         """Hold the logged record against the account's audit chain."""
-        (event,) = audit_events(self.logs())
+        (event,) = audit_events(self.logs(), PROGRAM.pubkey())
         before = self.events[-1].audit if self.events else bytes(32)
         assert event.audit == next_audit(before, event.record)
         self.events.append(event)

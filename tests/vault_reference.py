@@ -52,6 +52,7 @@ class ReferenceTrade:
     remaining: int
     expiry: int
     latest_expiry: int
+    heartbeat_limit: int
     fee_bps: int
     receivable: int = 0
     closes: int = 0
@@ -179,7 +180,7 @@ class Reference:
         rule(trade.remaining == 0, "NOTHING_TO_RETURN")
 
     def _release(self, call: Any, trade: Any, rule: Any) -> None:
-        rule(self.now < self.heartbeat + self.terms["heartbeat_limit"], "ENGINE_ALIVE")
+        rule(self.now < self.heartbeat + trade.heartbeat_limit, "ENGINE_ALIVE")
         rule(trade.remaining == 0, "NOTHING_TO_RETURN")
 
     def _extend(self, call: Any, trade: Any, rule: Any) -> None:
@@ -248,8 +249,9 @@ class Reference:
             self.paused |= kind == "recover"
         elif kind == "open":
             latest = self.now + self.terms["max_duration"]
+            terms = self.terms
             self.trades[number] = ReferenceTrade(
-                amount, amount, call["expiry"], latest, self.terms["fee_bps"]
+                amount, amount, call["expiry"], latest, terms["heartbeat_limit"], terms["fee_bps"]
             )
             self.used.add(number)
             self.highest = max(self.highest, number)

@@ -12,7 +12,7 @@ from solders.account import Account
 from solders.clock import Clock
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
-from solders.litesvm import LiteSVM
+from solders.litesvm import FeatureSet, LiteSVM
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.system_program import ID as SYSTEM
@@ -60,12 +60,23 @@ class World:
     """One trader's vault (and a neighbour's), played transaction by transaction.
 
     ``send`` returns the name of the program's error, the runtime's error as text, or None for success.
+    ``planned`` adds the runtime's features that are not active on mainnet yet.
     """
 
     def __init__(
-        self, elf: bytes | None = None, *, loader: bool = False, history: int = 0, **terms: int
+        self,
+        elf: bytes | None = None,
+        *,
+        loader: bool = False,
+        history: int = 0,
+        planned: bool = False,
+        **terms: int,
     ) -> None:
-        self.vm = LiteSVM().with_mainnet_features().with_transaction_history(history)
+        self.vm = LiteSVM().with_mainnet_features()
+        if planned:
+            self.vm = LiteSVM().with_feature_set(FeatureSet.all_enabled()).with_builtins()
+            self.vm = self.vm.with_default_programs().with_lamports(10**18).with_sysvars()
+        self.vm = self.vm.with_transaction_history(history)
         elf = committed() if elf is None else elf
         self.keys = {
             name: key(name)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from solana.rpc.async_api import AsyncClient
+from solana.rpc.core import RPCException
 from solana.rpc.jsonrpc import JsonRpcRequest
 from solana.rpc.models import TxOpts
 from solders.instruction import Instruction
@@ -104,3 +107,20 @@ async def send(
     """Send once, without the client's own resending."""
     options = TxOpts(skip_preflight=skip_preflight, skip_confirmation=True)
     return (await connected.send_raw_transaction(bytes(transaction), options)).value
+
+
+def run(running: Chain, scenario: Any) -> Any:
+    """Carry out a scenario with a client of its own, within a minute."""
+
+    async def whole() -> Any:
+        async with asyncio.timeout(60), client(running) as rpc:
+            return await scenario(rpc)
+
+    return asyncio.run(whole())
+
+
+async def refused(call: Coroutine[Any, Any, Any]) -> Any:
+    """Return the error that a call must be answered with."""
+    with pytest.raises(RPCException) as caught:
+        await call
+    return caught.value.args[0]

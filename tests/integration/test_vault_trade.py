@@ -62,7 +62,7 @@ async def prepared(rpc: Any, trading: Trading) -> list[Any]:
         await own(rpc, "mint", str(owner.pubkey()), DEPOSIT)
     events: list[Any] = []
     for instructions, signer in trading.set_up(DEPOSIT):
-        events += audit_events((await do(rpc, instructions, signer)).log_messages)
+        events += audit_events((await do(rpc, instructions, signer)).log_messages, trading.program)
     return events
 
 
@@ -84,7 +84,8 @@ def test_a_trade_with_profit_one_with_loss_and_a_withdrawal(running: Chain) -> N
             at = await now(rpc)
             for number, pnl in ((1, 250_000_000), (2, -400_000_000)):
                 events += audit_events(
-                    (await do(rpc, [trading.open(number, AMOUNT, at + 3_600)], trading.engine)).log_messages
+                    (await do(rpc, [trading.open(number, AMOUNT, at + 3_600)], trading.engine)).log_messages,
+                    trading.program,
                 )
                 assert await tokens(rpc, own_accounts.escrow) == AMOUNT
                 address = program.trade_address(own_accounts.vault, number)
@@ -92,7 +93,8 @@ def test_a_trade_with_profit_one_with_loss_and_a_withdrawal(running: Chain) -> N
                 assert (opened.amount, opened.trade_id, opened.remaining) == (AMOUNT, number, AMOUNT)
                 closing = trading.close(opened, share=AMOUNT, pnl=pnl, valid_until=at + 600)
                 events += audit_events(
-                    (await do(rpc, closing, trading.engine, trading.settlement)).log_messages
+                    (await do(rpc, closing, trading.engine, trading.settlement)).log_messages,
+                    trading.program,
                 )
                 assert (await rpc.get_account_info(address)).value is None
                 assert await tokens(rpc, own_accounts.escrow) == 0
@@ -102,7 +104,7 @@ def test_a_trade_with_profit_one_with_loss_and_a_withdrawal(running: Chain) -> N
             assert await tokens(rpc, own_accounts.funds) == left
             payout = trading.usdt_account(trading.trader)
             withdraw = program.withdraw(trading.trader.pubkey(), payout, left)
-            events += audit_events((await do(rpc, [withdraw], trading.trader)).log_messages)
+            events += audit_events((await do(rpc, [withdraw], trading.trader)).log_messages, trading.program)
             assert await tokens(rpc, own_accounts.funds) == 0
             assert await tokens(rpc, payout) == left
             # Every accepted instruction is in the audit chain, whose end the account holds.

@@ -14,8 +14,9 @@ import pytest
 
 pytest.importorskip("solders")
 
+from solders.litesvm import FeatureSet, LiteSVM
 from tests.vault_tools import ROOT, debian_clang_build, load
-from tests.vault_world import PROGRAM, World, program_file
+from tests.vault_world import DAY, PROGRAM, World, program_file
 
 
 def elf() -> bytes:
@@ -62,6 +63,18 @@ def test_deployed_through_the_upgradeable_loader_and_immutable() -> None:
     assert data[:4] == bytes([3, 0, 0, 0])
     assert data[12] == 0  # no upgrade authority
     assert data[45:] == elf()
+
+
+def test_it_runs_with_the_features_that_mainnet_does_not_have_yet() -> None:
+    world = World(loader=True, planned=True).ready()
+    assert len(FeatureSet.all_enabled().active) > len(LiteSVM.mainnet_feature_set().active)
+    assert world.open() is None
+    assert world.close(1, 50, -5) is None
+    assert world.close(1, 25, 20) is None
+    world.set_time(world.now + DAY)
+    assert world.send(world.client.expire(world.trader, world.trade())) is None
+    assert not world.is_open()
+    assert world.send(world.client.withdraw(world.trader, world.address["payout"], 10_000), "trader") is None
 
 
 def test_nobody_can_upgrade_it() -> None:

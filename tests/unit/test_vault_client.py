@@ -293,5 +293,15 @@ def test_audit_records_in_a_log() -> None:
         f"Program data: {words[0]}",
         line.replace("data", "log"),
     ]
-    (event,) = audit_events([*noise, line])
+    entered, left = f"Program {PROGRAM} invoke [1]", f"Program {PROGRAM} success"
+    (event,) = audit_events([entered, *noise, line, left], PROGRAM)
     assert (event.vault, event.record, event.audit) == (MINT, record, after)
+    for forged in (
+        [line],
+        [entered, left, line],
+        [entered, f"Program {MINT} invoke [2]", line, f"Program {MINT} failed: custom", left],
+        [f"Program {MINT} invoke [1]", f"Program log: Program {PROGRAM} invoke [1]", line],
+    ):
+        assert not list(audit_events(forged, PROGRAM))
+    called = [f"Program {MINT} invoke [1]", entered.replace("[1]", "[2]"), line, left]
+    assert len(list(audit_events(called, PROGRAM))) == 1

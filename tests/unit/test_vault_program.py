@@ -12,7 +12,7 @@ pytest.importorskip("solders")
 from solders.instruction import AccountMeta, Instruction
 from tests.vault_driver import plain_transfer
 from tests.vault_scenes import MONTH, owed, proposed, recovering, with_trade
-from tests.vault_world import DAY, HOUR, START, TOKEN, World, key
+from tests.vault_world import DAY, HOUR, PROGRAM, START, TOKEN, World, key
 
 from optionsib.vault.program_client import NO_KEY, Mandate, audit_events, next_audit
 
@@ -372,6 +372,22 @@ def test_a_new_engine_starts_the_heartbeat_limit_anew_and_a_revoked_one_does_not
     assert release(world) is None
 
 
+def test_a_cut_heartbeat_limit_leaves_running_trades_to_a_live_engine() -> None:
+    world = World(heartbeat_limit=7 * DAY, max_duration=30 * DAY).ready()
+    world.must(world.open(1, 100, lasts=20 * DAY))
+    world.set_time(START + 2 * DAY)
+    cut = world.client.propose(world.trader, changed(world, heartbeat_limit=DAY))
+    both = [cut, world.client.release(world.trader, world.trade())]
+    assert world.send(both, "trader") == "ENGINE_ALIVE"
+    world.must(world.send(cut, "trader"))
+    world.must(world.open(2, 100, lasts=20 * DAY))  # under the new limit, and a sign of life
+    world.set_time(START + 3 * DAY)
+    assert release(world) == "ENGINE_ALIVE"
+    assert world.send(world.client.release(world.trader, world.trade(2)), "trader") is None
+    world.set_time(START + 9 * DAY)
+    assert release(world) is None
+
+
 def test_nothing_is_returned_twice_while_a_profit_is_owed() -> None:
     world = owed(World())
     world.set_time(START + DAY)
@@ -610,12 +626,27 @@ def test_the_audit_chain_replays_from_the_log() -> None:
             world.set_time(START + DAY)
         world.must(act())
         assert world.last is not None
-        (event,) = audit_events(world.last.logs())
+        (event,) = audit_events(world.last.logs(), PROGRAM.pubkey())
         assert event.vault == world.at.vault
         assert audit is None or event.audit == next_audit(audit, event.record)
         audit = event.audit
     assert audit == world.vault.audit
     assert world.vault.sequence == 5
+
+
+def test_a_log_that_the_runtime_cuts_off_hides_records_and_the_chain_shows_it() -> None:
+    world = World().ready()
+    beat = world.client.heartbeat(world.trader, world.pub("engine"))
+    world.must(world.send([beat] * 30, "engine"))
+    assert world.last is not None
+    events = list(audit_events(world.last.logs(), PROGRAM.pubkey()))
+    assert len(events) < 30
+    assert world.vault.sequence == 2 + 30
+    assert world.vault.audit != events[-1].audit
+    audit = events[-1].audit
+    for sequence in range(2 + len(events), 2 + 30):  # what the log lacks follows from the instructions
+        audit = next_audit(audit, msgspec.structs.replace(events[-1].record, sequence=sequence))
+    assert audit == world.vault.audit
 
 
 def test_a_clock_before_1970_is_refused() -> None:

@@ -224,6 +224,7 @@ typedef struct {
   u64 opened_at;
   u64 expiry;
   u64 latest_expiry;
+  u64 heartbeat_limit;
   u64 closes;
   u64 mandate_version;
   u8 bump;
@@ -245,11 +246,12 @@ _Static_assert(__builtin_offsetof(Trade, receivable) == 264, "Trade has a gap");
 _Static_assert(__builtin_offsetof(Trade, opened_at) == 272, "Trade has a gap");
 _Static_assert(__builtin_offsetof(Trade, expiry) == 280, "Trade has a gap");
 _Static_assert(__builtin_offsetof(Trade, latest_expiry) == 288, "Trade has a gap");
-_Static_assert(__builtin_offsetof(Trade, closes) == 296, "Trade has a gap");
-_Static_assert(__builtin_offsetof(Trade, mandate_version) == 304, "Trade has a gap");
-_Static_assert(__builtin_offsetof(Trade, bump) == 312, "Trade has a gap");
-_Static_assert(__builtin_offsetof(Trade, padding) == 313, "Trade has a gap");
-_Static_assert(sizeof(Trade) == 320, "Trade has a tail");
+_Static_assert(__builtin_offsetof(Trade, heartbeat_limit) == 296, "Trade has a gap");
+_Static_assert(__builtin_offsetof(Trade, closes) == 304, "Trade has a gap");
+_Static_assert(__builtin_offsetof(Trade, mandate_version) == 312, "Trade has a gap");
+_Static_assert(__builtin_offsetof(Trade, bump) == 320, "Trade has a gap");
+_Static_assert(__builtin_offsetof(Trade, padding) == 321, "Trade has a gap");
+_Static_assert(sizeof(Trade) == 328, "Trade has a tail");
 
 typedef struct {
   u64 kind;

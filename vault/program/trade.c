@@ -90,6 +90,7 @@ u64 open(Context *c) {
   trade->opened_at = c->now;
   trade->expiry = args->expiry;
   trade->latest_expiry = latest_expiry;
+  trade->heartbeat_limit = m->heartbeat_limit;
   trade->mandate_version = vault->mandate_version;
   vault->last_heartbeat = c->now;
   TRY(add(vault->open_trades, 1, &vault->open_trades));
@@ -122,9 +123,10 @@ u64 expire(Context *c) {
   return give_back(c, c->trade->remaining);
 }
 
+// The limit is the one the trade was opened under: cutting the mandate's must not take a running trade from a live engine.
 u64 release(Context *c) {
   u64 silent_until;
-  TRY(add(c->vault->last_heartbeat, c->vault->mandate.heartbeat_limit, &silent_until));
+  TRY(add(c->vault->last_heartbeat, c->trade->heartbeat_limit, &silent_until));
   REQUIRE(c->now >= silent_until, ERROR_ENGINE_ALIVE);
   REQUIRE(c->trade->remaining != 0, ERROR_NOTHING_TO_RETURN);
   return give_back(c, c->trade->remaining);

@@ -104,6 +104,7 @@ class TradeAccount(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: int
     expiry: int
     latest_expiry: int
+    heartbeat_limit: int
     closes: int
     mandate_version: int
     bump: int
@@ -215,17 +216,26 @@ def ed25519_instruction(key: Pubkey, signature: Signature, message: bytes) -> In
     return Instruction(ED25519_PROGRAM, header + bytes(key) + bytes(signature) + message, [])
 
 
-def audit_events(logs: Iterable[str]) -> Iterator[AuditEvent]:
-    """Yield the audit records in the log of a transaction, in order.
+def audit_events(logs: Iterable[str], program: Pubkey) -> Iterator[AuditEvent]:
+    """Yield the audit records that ``program`` put into the log of a transaction, in order.
 
-    Only lines that have exactly the three parts of a record are taken; the caller checks the hash chain.
+    Lines that other programs log are passed over, whatever they look like: the next hash of the chain is no
+    secret. A log that the node cut off gives what stands before that; the caller checks sequence and chain.
     """
+    running: list[str] = []
     for line in logs:
-        words = line.removeprefix("Program data: ").split()
-        if not line.startswith("Program data: ") or len(words) != 3:
+        if line == "Log truncated":
+            return
+        words = line.split()
+        if words[:1] == ["Program"] and len(words) > 2:
+            if words[2] == "invoke":
+                running.append(words[1])
+            elif words[2] in ("success", "failed:") and running[-1:] == words[1:2]:
+                running.pop()
+        if not line.startswith("Program data: ") or len(words) != 5 or running[-1:] != [str(program)]:
             continue
         try:
-            vault, record, audit = (base64.b64decode(word, validate=True) for word in words)
+            vault, record, audit = (base64.b64decode(word, validate=True) for word in words[2:])
             fields = decode("AuditRecord", record)
         except ValueError:
             continue
