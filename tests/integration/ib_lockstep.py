@@ -13,7 +13,7 @@ from optionsib.brokers.ib import IBGateway
 from optionsib.brokers.paper import PaperExchange
 from optionsib.common.clock import SteppedClock
 from optionsib.common.config import FeeRow, FeesConfig, GatewayConfig
-from optionsib.common.events import BrokerNotice, OrderUpdate
+from optionsib.common.events import BrokerNotice
 from optionsib.common.ports import TapeQuote, TapeStep
 from optionsib.common.types import (
     MINUTE_NS,
@@ -24,6 +24,7 @@ from optionsib.common.types import (
     Order,
     OrderLeg,
 )
+from tests.integration.ib_events import GatewayEvents
 
 OPEN_NS = int(dt.datetime(2014, 6, 6, 13, 30, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 FEES = FeesConfig(
@@ -91,35 +92,13 @@ QUOTES: dict[int, tuple[int | None, int | None]] = {
 }
 
 
-class World:
+class World(GatewayEvents):
     """An exchange and a daemon's gateway, with the daemon's stepped clock."""
 
     def __init__(self, exchange: PaperExchange, gateway: IBGateway, clock: SteppedClock) -> None:
         self.exchange = exchange
-        self.gateway = gateway
-        self.clock = clock
-        self.events: list[object] = []
+        super().__init__(gateway, clock)
         self.chain: OptionChain
-
-    async def step(self) -> int | None:
-        time_ns = await self.gateway.step()
-        if time_ns is not None:
-            self.clock.advance(time_ns)
-        self.take()
-        return time_ns
-
-    async def settle(self) -> None:
-        await self.gateway.settle()
-        self.take()
-
-    def take(self) -> None:
-        self.events += self.gateway.take_events()
-
-    def of(self, kind: type) -> list:
-        return [event for event in self.events if type(event) is kind]
-
-    def statuses(self, order_ref: str) -> list[str]:
-        return [event.status for event in self.of(OrderUpdate) if event.order_ref == order_ref]
 
 
 @asynccontextmanager

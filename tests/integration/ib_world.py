@@ -16,9 +16,10 @@ from optionsib.brokers.ib import IBGateway
 from optionsib.brokers.paper import PaperExchange
 from optionsib.common.clock import SteppedClock
 from optionsib.common.config import FeeRow, FeesConfig, GatewayConfig
-from optionsib.common.events import BrokerNotice, OrderUpdate
+from optionsib.common.events import BrokerNotice
 from optionsib.common.ports import Clock, TapeQuote, TapeStep
 from optionsib.common.types import MINUTE_NS, OPTION_GRID, SECOND_NS, Contract, Order, OrderLeg
+from tests.integration.ib_events import GatewayEvents
 
 OPEN_NS = int(dt.datetime(2014, 6, 6, 13, 30, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 EXPIRY_NS = int(dt.datetime(2014, 6, 20, 20, 0, tzinfo=dt.UTC).timestamp()) * SECOND_NS
@@ -154,36 +155,14 @@ def pack(frame: Frame) -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-class World:
+class World(GatewayEvents):
     """Exchange, proxy and gateway; every event taken so far."""
 
     def __init__(self, exchange: PaperExchange, proxy: Proxy, gateway: IBGateway, clock: Clock) -> None:
         self.exchange = exchange
         self.faults = exchange.faults
         self.proxy = proxy
-        self.gateway = gateway
-        self.clock = clock
-        self.events: list[object] = []
-
-    async def step(self) -> int | None:
-        time_ns = await self.gateway.step()
-        if time_ns is not None and isinstance(self.clock, SteppedClock):
-            self.clock.advance(time_ns)
-        self.take()
-        return time_ns
-
-    async def settle(self) -> None:
-        await self.gateway.settle()
-        self.take()
-
-    def take(self) -> None:
-        self.events += self.gateway.take_events()
-
-    def of(self, kind: type) -> list:
-        return [event for event in self.events if type(event) is kind]
-
-    def statuses(self, order_ref: str) -> list[str]:
-        return [event.status for event in self.of(OrderUpdate) if event.order_ref == order_ref]
+        super().__init__(gateway, clock)
 
     def codes(self) -> list[int]:
         """Codes of the notices so far; the state of the farms at the start is no news."""

@@ -284,8 +284,9 @@ def test_a_non_canonical_trade_address_is_not_opened() -> None:
         bump -= 1
         try:
             address = Pubkey.create_program_address([*seeds, bytes([bump])], PROGRAM.pubkey())
-        except Exception:
-            continue
+        except Exception as error:
+            if type(error).__name__ != "PubkeyError":  # on the curve; solders does not export the type
+                raise
     changed = with_accounts(world.open_instruction(1, 100), {4: AccountMeta(address, False, True)})
     assert world.send(changed, "engine") == "WRONG_ADDRESS"
 
