@@ -55,8 +55,9 @@ soak: ## order book: memory stays where it is over MESSAGES=100000000
 	@scripts/setup.sh bench
 	@$(PYTHON_ENV) -c 'import subprocess; from benchmarks.native import build; raise SystemExit(subprocess.call([build() / "book_benchmark", "soak", "$(MESSAGES)"]))'
 
-soak-ib: ## IB gateway against a paper exchange full of faults, for MINUTES=5 (SEED=)
+soak-ib: ## IB gateway against a paper exchange full of faults, for MINUTES=5 (SEED=); a minute of farm flaps first
 	@scripts/setup.sh test
+	@OPTIONSIB_FLAP_SECONDS=60 $(PYTHON_ENV) -m pytest -q -k twenty_farm_flaps tests/integration/test_ib_gateway_streams.py
 	@$(PYTHON_ENV) scripts/soak_ib.py --seed $(SEED) --minutes $(MINUTES)
 
 sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer

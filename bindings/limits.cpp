@@ -235,9 +235,9 @@ void register_limits(py::module_& module) {
                  if (!terms) return py::none();
                  return py::int_(self.engine().add_working(*terms, now_ns));
              })
-        .def("reprice",
-             [](Limiter& self, OrderHandle handle, std::int64_t limit_price) {
-                 return static_cast<int>(self.engine().reprice(handle, limit_price));
+        .def("amend",
+             [](Limiter& self, OrderHandle handle, std::int64_t remaining, std::int64_t limit_price) {
+                 return static_cast<int>(self.engine().amend(handle, remaining, limit_price));
              })
         .def("fill",
              [](Limiter& self, OrderHandle handle, std::int64_t quantity, std::optional<Money> cash,

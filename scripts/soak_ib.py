@@ -1,6 +1,7 @@
 """A random trading client of the gateway against a paper exchange in which things go wrong all the time.
 
-Orders of every kind are placed, changed and cancelled while faults come and go: messages lost, held,
+Orders of every kind are placed, changed and cancelled, and futures, options on them and currencies are
+traded by hand in the same account, while faults come and go: messages lost, held,
 doubled and reordered, links and farms that flap, cuts, restarts with reissued order ids, silent
 requests, half-open sockets, fills while away, late and corrected commissions, corrected executions,
 liquidations, orders that suddenly live twice, refusals. In the end all faults are lifted, and the
@@ -35,9 +36,11 @@ from optionsib.common.clock import SteppedClock
 from optionsib.common.config import FeeRow, FeesConfig, GatewayConfig
 from optionsib.common.errors import BrokerError
 from optionsib.common.events import CommissionReport, Execution, Quote
-from optionsib.common.ports import TapeQuote, TapeStep
+from optionsib.common.ports import ContractQuery, TapeQuote, TapeStep
 from optionsib.common.types import OPTION_GRID, SECOND_NS, Contract, Order, OrderLeg, price_to_money
+from optionsib.data.synthetic import SimulatedUniverse
 
+DATE = dt.date(2014, 6, 6)
 OPEN_NS = int(dt.datetime(2014, 6, 6, 13, 30, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 SPEED = 10.0  # simulated seconds a second
 STRIKES = (66, 68, 70, 72)
@@ -107,15 +110,17 @@ class RandomTape:
 class Chaos:
     """Arms a random fault, lets it last a while, lifts it."""
 
-    def __init__(self, exchange: PaperExchange, seed: int) -> None:
+    def __init__(self, exchange: PaperExchange, market: SimulatedUniverse, seed: int) -> None:
         self._exchange = exchange
         self._random = random.Random(seed ^ 0xC4A05)
+        self._lots = _traded_by_hand(market)
         self.counts: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             await asyncio.sleep(self._random.uniform(0.1, 1.0))
+            self._trade_by_hand()
             name = self._random.choice(sorted(self._faults()))
             self.counts[name] += 1
             lift = self._faults()[name]()
@@ -175,6 +180,34 @@ class Chaos:
             "twin": arm(self._twin),
         }
 
+    def _trade_by_hand(self) -> None:
+        """Trade what nobody's program does, one contract after the other."""
+        con_id, lot = self._lots[0]
+        self._lots.append(self._lots.pop(0))
+        action, quantity = self._random.choice(("BUY", "SELL")), lot * self._random.randrange(1, 4)
+        try:
+            self._exchange.faults.place_by_hand(con_id, action, quantity)
+            self.counts["by hand"] += 1
+        except ValueError:  # too many of them wait, or the account cannot carry one more
+            self.counts["by hand, refused"] += 1
+
+    async def close_futures_and_currencies(self) -> None:
+        """Close by hand what moves cash while it is held; the rest keeps its place."""
+        account = self._exchange._desk.account
+        for _ in range(200):
+            self._exchange._desk.cancel_all(self._exchange.now_ns)
+            open_positions = [
+                (con_id, held.quantity)
+                for con_id, held in account.positions()
+                if held.quantity and account.directory.by_id[con_id].security_type in ("FUT", "CASH")
+            ]
+            if not open_positions:
+                return
+            for con_id, quantity in open_positions:
+                self._exchange.faults.place_by_hand(con_id, "SELL" if quantity > 0 else "BUY", abs(quantity))
+            await asyncio.sleep(0.1)
+        raise BrokerError("futures and currencies cannot be closed")
+
     def _correct_commission(self) -> None:
         records = [record for record in self._exchange._desk.log if record.con_id]
         if records:
@@ -188,8 +221,11 @@ class Chaos:
             self._exchange.faults.correct_execution(record.execution_id, price=(record.price + 100) / 10_000)
 
     def _liquidate(self) -> None:
+        account = self._exchange._desk.account
         held = [
-            (con_id, one.quantity) for con_id, one in self._exchange._desk.account.positions() if one.quantity
+            (con_id, one.quantity)
+            for con_id, one in account.positions()
+            if one.quantity and con_id in account.directory.tape_ids
         ]
         if held:
             con_id, quantity = self._random.choice(held)
@@ -332,6 +368,8 @@ class Trader:
         if chance.random() < 0.4:
             legs = (OrderLeg(con_ids[0], 1), OrderLeg(con_ids[1], -chance.choice((1, 2))))
         more: dict[str, Any] = {"quantity": chance.randrange(1, 6)}
+        if len(legs) > 1:
+            more["guaranteed"] = chance.random() < 0.5
         kind = chance.random()
         if kind < 0.2:
             more["time_in_force"] = chance.choice(("IOC", "GTC"))
@@ -382,6 +420,23 @@ class Trader:
         await self.gateway.preview(self._order("preview", legs))
 
 
+def _traded_by_hand(market: SimulatedUniverse) -> list[tuple[int, int]]:
+    """Return contract ids and lot sizes of what nobody's program trades."""
+    wanted = [
+        (ContractQuery(symbol="ES", security_type="FUT"), 1),
+        (ContractQuery(symbol="MNQ", security_type="FUT"), 2),
+        (ContractQuery(symbol="EUR", security_type="CASH"), 25_000),
+        (ContractQuery(symbol="GBP", security_type="CASH"), 1_000),
+    ]
+    found = [(market.find(query)[0].contract, lot) for query, lot in wanted]
+    chain = market.chains(found[0][0].con_id)[0]
+    strike = chain.strikes[len(chain.strikes) // 2] / 10_000
+    query = ContractQuery(symbol="ES", security_type="FOP", expiry=chain.expiries[0], strike=strike)
+    return [(contract.con_id, lot) for contract, lot in found] + [
+        (listing.contract.con_id, 1) for listing in market.find(query)
+    ]
+
+
 def _after_reference(order: Order) -> tuple[Any, ...]:
     return tuple(getattr(order, name) for name in Order.__struct_fields__[1:])
 
@@ -423,7 +478,8 @@ def differences(exchange: PaperExchange, trader: Trader, state: BrokerState) -> 
         if not execution.is_combo:
             signed = execution.side * execution.quantity
             booked[execution.con_id] += signed
-            cash -= price_to_money(execution.price, 100, signed)
+            multiplier = account.directory.by_id[execution.con_id].multiplier
+            cash -= price_to_money(execution.price, multiplier, signed)
     compare(
         "positions from fills", {con_id: held for con_id, held in sorted(booked.items()) if held}, positions
     )
@@ -445,10 +501,12 @@ def differences(exchange: PaperExchange, trader: Trader, state: BrokerState) -> 
 
 async def soak(seed: int, seconds: float) -> tuple[list[str], dict[str, Any]]:
     """Trade for ``seconds``; return the differences in the end and what happened on the way."""
-    tape = RandomTape(seed, round((seconds + 120) * SPEED))
-    exchange = PaperExchange(tape, fees=FEES, pace="real", speed=SPEED, seed=seed, initial_cash=CASH)
+    tape, market = RandomTape(seed, round((seconds + 120) * SPEED)), SimulatedUniverse(seed, DATE)
+    exchange = PaperExchange(
+        tape, fees=FEES, pace="real", speed=SPEED, seed=seed, initial_cash=CASH, market=market
+    )
     port = await exchange.start()
-    trader, chaos = Trader(port, tape, seed), Chaos(exchange, seed)
+    trader, chaos = Trader(port, tape, seed), Chaos(exchange, market, seed)
     try:
         await trader.start()
         storm = asyncio.create_task(chaos.run())
@@ -459,6 +517,7 @@ async def soak(seed: int, seconds: float) -> tuple[list[str], dict[str, Any]]:
             await asyncio.gather(storm, return_exceptions=True)
         exchange.faults.connectivity(1102)
         exchange.faults.clear()
+        await chaos.close_futures_and_currencies()
         state = await trader.come_to_rest()
         found = differences(exchange, trader, state)
     finally:
@@ -471,6 +530,13 @@ async def soak(seed: int, seconds: float) -> tuple[list[str], dict[str, Any]]:
         "executions": len(trader.executions),
         "did": dict(sorted(trader.counts.items())),
         "faults": dict(sorted(chaos.counts.items())),
+        "by_type": dict(
+            Counter(
+                exchange._desk.account.directory.by_id[one.con_id].security_type
+                for one in trader.executions.values()
+                if not one.is_combo
+            )
+        ),
         "differences": len(found),
     }
 

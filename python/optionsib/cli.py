@@ -97,6 +97,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_limits(
         add("limits", limits, "Show or change the limits of the running daemon; a change takes two people.")
     )
+    _add_book(add("book", book, "Show, or book by hand, a fill that the broker no longer reports."))
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
     _add_config(doctor_command)
     _add_ib(add("ib", lambda options: 2, "Look at the connection to TWS, IB Gateway or a paper exchange."))
@@ -149,6 +150,24 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--reason", default="", help="propose, switch: why; written in the journal")
     command.add_argument("--operator", default="", help="who asks (default: the user of this machine)")
+    command.add_argument(
+        "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
+    )
+
+
+def _add_book(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument(
+        "words",
+        nargs="*",
+        metavar="WORD",
+        help="ORDER UNITS PRICE, one price a leg (none: show what differs)",
+    )
+    command.add_argument(
+        "--commission", default="0", help="of the whole fill, from the statement (default: 0)"
+    )
+    command.add_argument("--reason", default="", help="why; written in the journal")
+    command.add_argument("--operator", default="", help="who books (default: the user of this machine)")
     command.add_argument(
         "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
     )
@@ -454,6 +473,20 @@ def limits(options: argparse.Namespace) -> int:
         _config(options),
         options.verb,
         options.words,
+        reason=options.reason,
+        operator=options.operator,
+        timeout=options.timeout,
+    )
+
+
+def book(options: argparse.Namespace) -> int:
+    """Show or book fills that the broker no longer reports."""
+    from optionsib.launchers.booking import book as carry_out
+
+    return carry_out(
+        _config(options),
+        options.words,
+        commission=options.commission,
         reason=options.reason,
         operator=options.operator,
         timeout=options.timeout,

@@ -56,6 +56,9 @@ class Driver:
             self.place_bracket,
             self.trade_combination,
             self.sell_at_market,
+            self.trade_legs_apart,
+            self.trade_future_and_option,
+            self.trade_currency,
             self.look_at_account,
             self.reconnect,
         )
@@ -153,14 +156,17 @@ class Driver:
             lambda: {trade.orderStatus.status for trade in trades} == {"Cancelled"}, f"an end: {trades}"
         )
 
-    async def trade_combination(self) -> None:
+    def combination(self) -> Any:
         legs = [
             self.library.ComboLeg(conId=self.low.conId, ratio=1, action="BUY", exchange="SMART"),
             self.library.ComboLeg(conId=self.high.conId, ratio=1, action="SELL", exchange="SMART"),
         ]
-        bag = self.library.Contract(
+        return self.library.Contract(
             secType="BAG", symbol=self.symbol, exchange="SMART", currency="USD", comboLegs=legs
         )
+
+    async def trade_combination(self) -> None:
+        bag = self.combination()
         net = self.ask(self.low) - self.tickers[self.high.conId].bid
         order = self.library.LimitOrder("BUY", 1, round(net + 0.5, 2), orderRef="vertical")
         trade = self.ib.placeOrder(bag, order)
@@ -176,6 +182,60 @@ class Driver:
     async def sell_at_market(self) -> None:
         trade = self.ib.placeOrder(self.low, self.library.MarketOrder("SELL", 1, orderRef="market"))
         await until(lambda: trade.orderStatus.status == "Filled", f"a market order's fill: {trade}")
+
+    async def trade_legs_apart(self) -> None:
+        bag = self.combination()
+        for action in ("BUY", "SELL"):
+            order = self.library.MarketOrder(
+                action,
+                1,
+                orderRef="apart",
+                smartComboRoutingParams=[self.library.TagValue("NonGuaranteed", "1")],
+            )
+            trade = self.ib.placeOrder(bag, order)
+            await until(lambda one=trade: one.orderStatus.status == "Filled", f"both legs: {trade}")
+            kinds = [fill.contract.secType for fill in trade.fills]
+            check(kinds == ["OPT", "OPT"], f"executions of the legs alone: {kinds}")
+
+    async def trade_future_and_option(self) -> None:
+        await asyncio.sleep(1.0)  # the exchange warns above 44 messages a second
+        months = await self.ib.reqContractDetailsAsync(self.library.Future("ES", exchange="CME"))
+        front = min((one.contract for one in months), key=lambda one: one.lastTradeDateOrContractMonth)
+        state = await self.ib.whatIfOrderAsync(front, self.library.MarketOrder("BUY", 1))
+        check(float(state.initMarginChange) > float(state.maintMarginChange) > 0, f"a margin: {state}")
+        await self.round_trip(front, 1)
+        (ticker,) = await self.ib.reqTickersAsync(front)
+        chain = await self.ib.reqSecDefOptParamsAsync("ES", "CME", "FUT", front.conId)
+        strike = min(chain[0].strikes, key=lambda one: abs(one - ticker.bid))
+        wanted = self.library.FuturesOption("ES", chain[0].expirations[0], strike, "P", "CME")
+        (details,) = await self.ib.reqContractDetailsAsync(wanted)
+        await self.round_trip(details.contract, 1)
+
+    async def trade_currency(self) -> None:
+        (details,) = await self.ib.reqContractDetailsAsync(self.library.Forex("EURUSD"))
+        trade = self.ib.placeOrder(details.contract, self.library.MarketOrder("BUY", 25_000))
+        await until(lambda: trade.orderStatus.status == "Filled", f"a fill: {trade}")
+        await until(
+            lambda: any(
+                (one.tag, one.currency, float(one.value)) == ("CashBalance", "EUR", 25_000)
+                for one in self.ib.accountValues()
+                if one.tag == "CashBalance"
+            ),
+            "a balance of euros",
+        )
+        trade = self.ib.placeOrder(details.contract, self.library.MarketOrder("SELL", 25_000))
+        await until(lambda: trade.orderStatus.status == "Filled", f"a fill: {trade}")
+
+    async def round_trip(self, contract: Any, quantity: int) -> None:
+        """Buy and sell at the market."""
+        for action in ("BUY", "SELL"):
+            trade = self.ib.placeOrder(contract, self.library.MarketOrder(action, quantity))
+            await until(lambda one=trade: one.orderStatus.status == "Filled", f"a fill: {trade}")
+            await until(
+                lambda one=trade: all(fill.commissionReport.commission > 0 for fill in one.fills),
+                "commissions",
+            )
+        check(abs(trade.fills[-1].commissionReport.realizedPNL) < 1e6, "a realized profit")
 
     async def look_at_account(self) -> None:
         fills = await self.ib.reqExecutionsAsync()

@@ -24,6 +24,7 @@ from ibapi.client import EClient
 from ibapi.contract import ComboLeg, Contract
 from ibapi.execution import ExecutionFilter
 from ibapi.order import Order
+from ibapi.tag_value import TagValue
 from ibapi.wrapper import EWrapper
 
 CLIENT_ID = 9
@@ -79,6 +80,8 @@ class Driver(EWrapper, EClient):
             self.modify_and_cancel,
             self.place_bracket,
             self.trade_combination,
+            self.trade_legs_apart,
+            self.trade_future_and_currency,
             self.look_at_account,
             self.reconnect,
         )
@@ -215,17 +218,42 @@ class Driver(EWrapper, EClient):
         for number in numbers:
             self.wait_for_status(number, "Cancelled")
 
-    def trade_combination(self) -> None:
+    def combination(self) -> Contract:
         bag = contract(symbol=self.symbol, secType="BAG", exchange="SMART", currency="USD")
         bag.comboLegs = []
         for one, action in ((self.low, "BUY"), (self.high, "SELL")):
             leg = ComboLeg()
             leg.conId, leg.ratio, leg.action, leg.exchange = one.conId, 1, action, "SMART"
             bag.comboLegs.append(leg)
+        return bag
+
+    def trade_combination(self) -> None:
+        bag = self.combination()
         net = round(self.low_quote[1] - self.high_quote[0] + 0.5, 2)
         number = self.send(bag, limit_order("BUY", 1, net, "vertical"))
         self.wait_for_status(number, "Filled")
         self.until(lambda: len(self.executions(number)) == 3, "executions of the combination and its legs")
+
+    def trade_legs_apart(self) -> None:
+        for action in ("BUY", "SELL"):
+            order = market_order(action, 1)
+            order.smartComboRoutingParams = [TagValue("NonGuaranteed", "1")]
+            number = self.send(self.combination(), order)
+            self.wait_for_status(number, "Filled")
+            kinds = [one[0].secType for one in self.executions(number)]
+            check(kinds == ["OPT", "OPT"], f"executions of the legs alone: {kinds}")
+
+    def trade_future_and_currency(self) -> None:
+        months = self.details(contract(symbol="ES", secType="FUT", exchange="CME", currency="USD"))
+        front = min(months, key=lambda one: one.lastTradeDateOrContractMonth)
+        (euro,) = self.details(contract(symbol="EUR", secType="CASH", exchange="IDEALPRO", currency="USD"))
+        for one, quantity in ((front, 2), (euro, 25_000)):
+            for action in ("BUY", "SELL"):
+                number = self.send(one, market_order(action, quantity))
+                self.wait_for_status(number, "Filled")
+                told = self.executions(number)
+                check(sum(float(fill[1].shares) for fill in told) == quantity, f"all of it: {told}")
+                check({fill[1].exchange for fill in told} == {one.exchange}, f"its exchange: {told}")
 
     def look_at_account(self) -> None:
         self.reqPositions()
@@ -274,6 +302,13 @@ def limit_order(action: str, quantity: int, price: float, reference: str = "") -
     order.action, order.orderType = action, "LMT"
     order.totalQuantity = type(order.totalQuantity)(quantity)
     order.lmtPrice, order.orderRef = round(price, 2), reference
+    return order
+
+
+def market_order(action: str, quantity: int) -> Order:
+    """Return a market order."""
+    order = limit_order(action, quantity, 0.0)
+    order.orderType, order.lmtPrice = "MKT", sys.float_info.max
     return order
 
 

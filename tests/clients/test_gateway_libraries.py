@@ -19,9 +19,12 @@ LIBRARY = "ib_insync"
 TESTS = (
     "unit/test_ib_library.py",
     "unit/test_ib_conversions.py",
+    "unit/test_ib_changes.py",
     "unit/test_ib_order_kinds.py",
     "property/test_ib_callbacks.py",
     "integration/test_ib_gateway.py",
+    "integration/test_ib_gateway_adoption.py",
+    "integration/test_ib_gateway_codes.py",
     "integration/test_ib_gateway_fills.py",
     "integration/test_ib_gateway_link.py",
     "integration/test_ib_gateway_orders.py",

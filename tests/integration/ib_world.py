@@ -253,8 +253,8 @@ def play(
     asyncio.run(main())
 
 
-def order(order_ref: str, limit: int, quantity: int = 1) -> Order:
-    return Order(order_ref, "T1", (OrderLeg(CALL, 1),), quantity, limit, "open", "test")
+def order(order_ref: str, limit: int, quantity: int = 1, purpose: Literal["open", "close"] = "open") -> Order:
+    return Order(order_ref, "T1", (OrderLeg(CALL, 1),), quantity, limit, purpose, "test")
 
 
 def order_id_of(world: World) -> str:

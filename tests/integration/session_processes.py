@@ -37,7 +37,7 @@ def exchange_settings(seed: int = 7, minutes: int = 20) -> ExchangeSettings:
     )
 
 
-def cli(*words: str, timeout: float = 60, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def cli(*words: str, timeout: float = 240, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run one command as a user would."""
     return subprocess.run(
         [sys.executable, "-m", "optionsib.cli", *words],

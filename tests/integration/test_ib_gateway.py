@@ -161,11 +161,10 @@ def test_orders_that_tws_would_reject_are_not_sent() -> None:
     async def scenario(world: World) -> None:
         await world.step()
         for order, reason in (
-            (single("O1", 100, 1, 30_100), "off the grid"),
+            (single("O1", 100, 1, 50), "below the smallest price of its market rule, 100"),
             (single("O2", 100, -1, 30_000), "negative limit"),
             (single("O3", 100, 2, 30_000), "ratio 2"),
             (single("O4", 999, 1, 30_000), "unknown"),
-            (spread("O5", 5_050), "multiple of 100"),
         ):
             with pytest.raises(BrokerError, match=reason):
                 await world.gateway.place(order)

@@ -107,6 +107,36 @@ def test_a_late_commission_is_none_until_known_and_told_once() -> None:
     play(scenario)
 
 
+def test_a_commission_of_minus_one_is_never_booked_and_at_last_somebody_is_told() -> None:
+    """A rebate of exactly 1.00 and "not known yet" are one word of the protocol."""
+
+    async def scenario(world: World) -> None:
+        await world.ready()
+        world.proxy.to_client = lambda f: [[*f[:3], "-1", *f[4:]]] if f[0] == COMMISSION else [f]
+        await world.gateway.place(order("O1", 29_000))
+        await world.settle()
+        for _ in range(4):
+            await world.step()
+        assert world.codes() == []
+        await world.step()
+        assert world.codes() == [-10]
+        notice = world.of(BrokerNotice)[-1].message
+        (execution,) = world.of(Execution)
+        assert execution.execution_id in notice
+        assert "rebate of exactly 1.00; nothing was booked" in notice
+        asked = len(world.requests("7"))
+        await world.step()
+        assert world.codes() == [-10]  # told once
+        assert len(world.requests("7")) == asked  # and not asked for without end
+        assert world.of(CommissionReport) == []
+        world.proxy.to_client = lambda f: [f]
+        await world.gateway.refresh()
+        world.take()
+        assert [r.amount for r in world.of(CommissionReport)] == [1_000_000]
+
+    play(scenario)
+
+
 def test_a_negative_commission_is_a_rebate() -> None:
     async def scenario(world: World) -> None:
         await world.ready()

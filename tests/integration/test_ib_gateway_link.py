@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 
 import pytest
@@ -116,6 +117,30 @@ def test_a_lingering_client_id_is_not_waited_for_without_end() -> None:
             await world.gateway.reconnect(attempts=2, first_wait_seconds=0.02)
 
     play(scenario, client_id_patience_seconds=0.1)
+
+
+def test_a_server_that_hangs_up_is_tried_again_after_growing_pauses() -> None:
+    async def main() -> None:
+        called: list[float] = []
+        clock = SteppedClock(OPEN_NS)
+
+        async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            called.append(clock.monotonic())
+            writer.close()
+
+        server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        gateway = IBGateway(GatewayConfig(port=port, client_id=3), clock=clock, pace="lockstep")
+        async with asyncio.timeout(20.0):
+            with pytest.raises(BrokerError, match="as client 3"):
+                await gateway.reconnect(attempts=6, first_wait_seconds=0.04)
+        gaps = [later - earlier for earlier, later in itertools.pairwise(called)]
+        assert len(gaps) == 5
+        assert all(gap >= 0.02 * 2**number for number, gap in enumerate(gaps)), gaps
+        assert gateway.health().state == "down"
+        server.close()
+
+    asyncio.run(main())
 
 
 def test_a_port_that_moves_is_followed() -> None:

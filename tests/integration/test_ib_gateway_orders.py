@@ -222,6 +222,24 @@ def test_a_change_builds_on_the_one_that_is_on_its_way() -> None:
     play(scenario)
 
 
+@pytest.mark.parametrize("first", ["modify", "cancel"])
+def test_a_change_and_a_cancel_that_cross_end_the_order(first: str) -> None:
+    async def scenario(world: World) -> None:
+        await world.ready()
+        await world.gateway.place(order("O1", 20_000))
+        await world.settle()
+        acts = [lambda: world.gateway.modify("O1", 21_000), lambda: world.gateway.cancel("O1")]
+        for act in acts if first == "modify" else reversed(acts):
+            await act()
+        await world.settle()
+        assert world.statuses("O1")[-1] == "cancelled"
+        assert (await world.gateway.refresh()).working_orders == ()
+        assert world.gateway._inbox.orders.unanswered() == []
+        assert -2 not in world.codes()
+
+    play(scenario)
+
+
 def test_a_reconciliation_that_is_refused_is_asked_for_again_and_blocks_orders_until_then() -> None:
     async def scenario(world: World) -> None:
         await world.ready()

@@ -53,6 +53,9 @@ def test_orders_and_fills_survive_the_gateway() -> None:
             assert [e.execution_id for e in later.of(Execution)] == [e.execution_id for e in state.executions]
             assert len(later.of(CommissionReport)) == len(world.of(CommissionReport))
             await gateway.modify("O2", 6_000)
+            with pytest.raises(BrokerError, match="market rule of contract 102 is not known"):
+                await gateway.modify("O3", -25_500)
+            await gateway.option_chain("TST")
             await gateway.modify("O3", -25_500)
             await later.settle()
             assert [(u.order_ref, u.limit_price) for u in (await gateway.refresh()).working_orders] == [

@@ -7,7 +7,6 @@ import asyncio
 import msgspec
 import pytest
 
-from optionsib.brokers.ib import library
 from optionsib.common.errors import BrokerError
 from optionsib.common.events import BrokerNotice, CommissionReport, Execution, OrderUpdate
 from tests.integration.ib_world import CALL, NEXT_ID, PLACE, PUT, Frame, World, order, play
@@ -189,61 +188,6 @@ def test_a_restart_that_rolls_order_ids_back_gives_no_callback_to_the_wrong_orde
         assert 103 not in world.codes()
         placed = [frame[1] for frame in world.requests(PLACE)]
         assert len(set(placed)) == 5  # the modify used the id of its own order
-
-    play(scenario)
-
-
-def test_an_adopted_order_keeps_its_conditions_when_it_is_changed() -> None:
-    async def scenario(world: World) -> None:
-        other = library.IB()
-        await other.connectAsync("127.0.0.1", world.exchange.port, clientId=1)
-        option = library.Contract(conId=CALL, symbol="TST", secType="OPT", exchange="SMART")
-        terms = {"totalQuantity": 1, "lmtPrice": 2.0, "tif": "DAY", "account": "DU0000001"}
-        waits = library.PriceCondition(conId=1, exch="SMART", isMore=True, price=90.0)
-        plain = library.LimitOrder("BUY", orderRef="plain", **terms)
-        other.placeOrder(option, plain)
-        other.placeOrder(
-            option, library.LimitOrder("BUY", orderRef="waits", conditions=[waits], hidden=True, **terms)
-        )
-        await other.reqAllOpenOrdersAsync()
-        other.disconnect()
-        later = world.another_gateway()
-        await later.connect()
-        await later.option_chain("TST")
-        for order_ref in ("plain", "waits"):
-            await later.modify(order_ref, 20_500)
-        await later.settle()
-        worked = {one.order_ref: one for one in world.exchange._desk.working()}
-        assert {one.limit for one in worked.values()} == {20_500}
-        assert [len(worked[name].ticket.conditions) for name in ("plain", "waits")] == [0, 1]
-        assert float(worked["waits"].ticket.conditions[0].values["price"]) == 90.0
-        assert [worked[name].ticket.flag("hidden") for name in ("plain", "waits")] == [False, True]
-        kept = later._inbox.orders.get("plain")
-        assert kept is not None
-        assert kept.ticket is not None
-        assert set(kept.ticket.kept) <= {"openClose", "ocaType"}  # what TWS says of every order
-        await later.disconnect()
-
-    play(scenario)
-
-
-def test_orders_of_an_earlier_session_are_adopted_changed_and_ended() -> None:
-    async def scenario(world: World) -> None:
-        await world.ready()
-        await world.gateway.place(order("O1", 20_000))
-        await world.settle()
-        await world.gateway.disconnect()
-        later = world.another_gateway()
-        state = await later.connect()
-        await later.option_chain("TST")
-        assert [(u.order_ref, u.limit_price) for u in state.working_orders] == [("O1", 20_000)]
-        await later.modify("O1", 20_500)
-        await later.settle()
-        assert [u.limit_price for u in (await later.refresh()).working_orders] == [20_500]
-        await later.cancel("O1")
-        await later.settle()
-        assert (await later.refresh()).working_orders == ()
-        await later.disconnect()
 
     play(scenario)
 

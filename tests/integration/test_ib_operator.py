@@ -15,7 +15,7 @@ import msgspec
 from optionsib.brokers.ib.health import GatewayHealth
 from optionsib.launchers.exchange import exchange_process
 from tests.integration.session_processes import cli, set_options
-from tests.integration.test_operations import SPEED, real_exchange, wait_for
+from tests.integration.test_operations import PATIENCE_SECONDS, SPEED, real_exchange, wait_for
 
 
 def test_a_daemon_shows_its_connection_in_every_way(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_daemon_shows_its_connection_in_every_way(tmp_path: Path) -> None:
                 assert "# TYPE optionsib_ib_orders_submitted_total counter" in metrics
             finally:
                 daemon.terminate()
-                daemon.communicate(timeout=30)
+                daemon.communicate(timeout=PATIENCE_SECONDS)
     silent = cli("ib", "status", *options)
     assert silent.returncode == 1
     assert "daemon: none runs" in silent.stderr

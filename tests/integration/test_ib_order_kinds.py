@@ -13,12 +13,13 @@ import pytest
 
 from optionsib.brokers.factory import BrokerAdapterFactory
 from optionsib.brokers.ib import IBGateway
+from optionsib.brokers.ib.codes import PRICE_ROUNDED
 from optionsib.brokers.ib.guards import market_limit
 from optionsib.brokers.paper import PaperExchange
 from optionsib.common.clock import SteppedClock
 from optionsib.common.config import GatewayConfig
 from optionsib.common.errors import BrokerError
-from optionsib.common.events import Execution, OrderUpdate, Quote
+from optionsib.common.events import BrokerNotice, Execution, OrderUpdate, Quote
 from optionsib.common.types import MINUTE_NS, Order, OrderLeg
 
 from .conftest import Laboratory
@@ -281,12 +282,12 @@ def test_a_bracket_is_sent_whole_or_not_at_all(laboratory: Laboratory) -> None:
     async def scenario(trader: Trader, exchange: PaperExchange) -> None:
         parent, (profit, loss) = bracket()
         stranger = order("P-x", SELL, -24_000, parent_ref="Q")
-        off_grid = order("P-y", SELL, -24_050, parent_ref="P")
+        no_trail = order("P-y", SELL, 0, order_type="TRAIL", trail_amount=50, parent_ref="P")
         for children, reason in (
             ([], "needs children"),
             ([profit, stranger], "expected 'P'"),
             ([profit, profit], "repeat"),
-            ([loss, off_grid], "off the grid"),
+            ([loss, no_trail], "P-y: trail_amount 50 .* below the smallest increment"),
         ):
             with pytest.raises(BrokerError, match=reason):
                 await trader.gateway.place_bracket(parent, children)
@@ -321,8 +322,8 @@ def test_a_preview_tells_the_margin_and_leaves_nothing(laboratory: Laboratory) -
         assert (state.positions, state.working_orders, state.executions) == ({}, (), ())
         await trader.place(order("W", SELL, -19_800))  # the reference is still free
         assert trader.fills("W") == [(CALL, -1, 19_800)]
-        with pytest.raises(BrokerError, match="off the grid"):
-            await trader.gateway.preview(order("V", BUY, 19_850))
+        with pytest.raises(BrokerError, match="below the smallest price"):
+            await trader.gateway.preview(order("V", BUY, 50))
 
     play(laboratory, scenario)
 
@@ -338,13 +339,71 @@ def test_terms_change_together_or_alone(laboratory: Laboratory) -> None:
         await trader.place(order("S", SELL, 0, 5, order_type="STP", stop_price=-15_000))
         await trader.gateway.modify("S", stop_price=-18_000)
         await trader.settle()
-        with pytest.raises(BrokerError, match="nearest valid prices are 18000 and 18100"):
-            await trader.gateway.modify("S", stop_price=-18_050)
         await trader.step()
         await trader.step()
         assert trader.fills("S") == [(CALL, -5, 16_900)]
 
     play(laboratory, scenario, calls(17_000, 17_400), calls(16_900, 17_300))
+
+
+def test_prices_off_the_grid_are_rounded_to_the_side_that_waits(laboratory: Laboratory) -> None:
+    async def scenario(trader: Trader, exchange: PaperExchange) -> None:
+        spread = (OrderLeg(CALL, 1), OrderLeg(OTHER, -1))
+        await trader.place(order("B", BUY, 19_999))
+        await trader.place(order("S", SELL, -30_100))  # 0.05 apart from 3.00 on
+        await trader.place(order("C", spread, -11_950))
+        await trader.place(order("T", SELL, 0, order_type="TRAIL", trail_amount=2_050, stop_price=-15_050))
+        await trader.gateway.place_bracket(
+            order("P", BUY, 18_049),
+            [order("P-sl", SELL, 0, order_type="STP", stop_price=-17_020, parent_ref="P")],
+        )
+        await trader.settle()
+        await trader.gateway.modify("B", 19_777)
+        await trader.settle()
+        working = {u.order_ref: u for u in (await trader.gateway.refresh()).working_orders}
+        assert {ref: u.limit_price for ref, u in working.items()} == {
+            "B": 19_700, "S": -30_500, "C": -12_000, "T": 0, "P": 18_000, "P-sl": 0,
+        }  # fmt: skip
+        assert (working["T"].stop_price, working["T"].trail_amount) == (-15_100, 2_000)
+        assert working["P-sl"].stop_price == -17_100
+        told = [n.message for n in trader.events if isinstance(n, BrokerNotice) and n.code == PRICE_ROUNDED]
+        assert told == [
+            "order B: limit 19999 rounded to 19900",
+            "order S: limit -30100 rounded to -30500",
+            "order C: limit -11950 rounded to -12000",
+            "order T: stop -15050 rounded to -15100, trail 2050 rounded to 2000",
+            "order P: limit 18049 rounded to 18000",
+            "order P-sl: stop -17020 rounded to -17100",
+            "order B: limit 19777 rounded to 19700",
+        ]
+
+    play(laboratory, scenario)
+
+
+def test_a_trail_changes_to_another_distance_or_kind(laboratory: Laboratory) -> None:
+    async def scenario(trader: Trader, exchange: PaperExchange) -> None:
+        await trader.place(order("T", SELL, 0, order_type="TRAIL", trail_amount=2_000, stop_price=-15_000))
+        for change, trail in (
+            ({"trail_amount": 3_000}, (3_000, 0)),
+            ({"trail_percent": 1_000}, (0, 1_000)),
+            ({"trail_amount": 1_000, "quantity": 2}, (1_000, 0)),
+        ):
+            await trader.gateway.modify("T", **change)
+            await trader.settle()
+            (working,) = (await trader.gateway.refresh()).working_orders
+            assert (working.trail_amount, working.trail_percent, working.pending) == (*trail, False)
+        assert working.quantity == 2
+        for change, reason in (
+            ({"trail_amount": 100, "trail_percent": 100}, "not by both"),
+            ({"trail_percent": 10_000}, "100 % or more"),
+        ):
+            with pytest.raises(BrokerError, match=reason):
+                await trader.gateway.modify("T", **change)
+        await trader.place(order("L", BUY, 15_000))
+        with pytest.raises(BrokerError, match="only TRAIL"):
+            await trader.gateway.modify("L", trail_amount=100)
+
+    play(laboratory, scenario)
 
 
 def test_the_twenty_first_order_of_a_side_does_not_leave(laboratory: Laboratory) -> None:

@@ -25,3 +25,4 @@ def test_gateway_and_exchange_agree_after_a_storm() -> None:
     assert facts["orders"] >= 20  # the storm did not keep it from trading
     assert facts["executions"] >= 10
     assert sum(facts["faults"].values()) >= 8
+    assert set(facts["by_type"]) == {"OPT", "FUT", "FOP", "CASH"}

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from optionsib.brokers.api import BrokerState
 from optionsib.bus.control import ControlClient
@@ -23,21 +26,25 @@ from optionsib.launchers.state_folder import journal_path
 from tests.integration.session_processes import cli, exchange_settings, live_daemon, run_daemon, set_options
 from tests.integration.test_crash_and_restart import ask_exchange
 
-SPEED = 120.0
-PATIENCE_SECONDS = 90.0
+# A test needs about ten seconds of the day; on a machine that does something else it gets nine minutes. The
+# daemon steps twice a second all the same.
+SPEED, MINUTES = 40.0, 355
+pytestmark = pytest.mark.timeout(900)
+PATIENCE_SECONDS = 240.0
 # Open and hold: the tests below want positions and working orders to act on.
 HOLD = (
+    "session.step_seconds=20",
     "strategy.no_new_before=09:31",
-    "strategy.no_new_after=11:55",
-    "strategy.cross_at=15:30",
-    "strategy.flat_at=15:45",
-    "strategy.cancel_after_minutes=300",
-    "strategy.hold_minutes=300",
+    "strategy.no_new_after=15:40",
+    "strategy.cross_at=15:50",
+    "strategy.flat_at=15:52",
+    "strategy.cancel_after_minutes=350",
+    "strategy.hold_minutes=350",
 )
 
 
 def real_exchange() -> ExchangeSettings:
-    return dataclasses.replace(exchange_settings(minutes=120), pace="real", speed=SPEED)
+    return dataclasses.replace(exchange_settings(minutes=MINUTES), pace="real", speed=SPEED)
 
 
 def ask_daemon(state: Path, command: str = "status", timeout: float = 5.0) -> Any:
@@ -89,7 +96,7 @@ def test_operators_day(tmp_path: Path) -> None:
 
             shown = cli("status", *words)
             assert shown.returncode == 0, shown.stderr
-            assert shown.stdout.startswith("RUNNING  SIMX 2014-06-06 (SIMULATED)  10:")
+            assert re.match(r"RUNNING  SIMX 2014-06-06 \(SIMULATED\)  1\d:\d\d", shown.stdout), shown.stdout
             for heading in ("P&L", "Greeks", "vault", "open trades (", "working orders (", "last decisions"):
                 assert heading in shown.stdout
             machine = json.loads(cli("status", "--json", *words).stdout)
@@ -108,7 +115,7 @@ def test_operators_day(tmp_path: Path) -> None:
             assert daemon.poll() is None
 
             daemon.send_signal(signal.SIGTERM)
-            out, err = daemon.communicate(timeout=90)
+            out, err = daemon.communicate(timeout=PATIENCE_SECONDS)
             assert daemon.returncode == 0, err
             assert "ended: SIGTERM; open trades" in out
             assert out.splitlines()[-1] == f"journal sha256 {verify(journal_path(state)).head}"
@@ -139,7 +146,7 @@ def test_operators_day(tmp_path: Path) -> None:
             wait_for(state, lambda a: a["view"]["orders"], daemon, "a working order")
 
             daemon.send_signal(signal.SIGINT)
-            out, err = daemon.communicate(timeout=90)
+            out, err = daemon.communicate(timeout=PATIENCE_SECONDS)
             assert daemon.returncode == 0, err
             assert "ended: SIGINT" in out
         at_broker = broker_state(exchange)
@@ -164,14 +171,14 @@ def test_second_signal_leaves_at_once_and_restart_recovers(tmp_path: Path) -> No
             daemon.send_signal(signal.SIGINT)
             daemon.send_signal(signal.SIGTERM)
             daemon.send_signal(signal.SIGCONT)
-            assert daemon.wait(timeout=60) == 130
+            assert daemon.wait(timeout=PATIENCE_SECONDS) == 130
         assert not any(isinstance(e, SessionEnded) for e in events_of(state))
         assert broker_state(exchange).working_orders, "nobody cancelled: the second signal does not wait"
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
             answer = wait_for(state, holds_and_works, daemon, "the recovered books")
             assert answer["state"] == "running"
             daemon.send_signal(signal.SIGTERM)
-            assert daemon.wait(timeout=90) == 0
+            assert daemon.wait(timeout=PATIENCE_SECONDS) == 0
         assert broker_state(exchange).working_orders == ()
     starts = [e.resumed for e in events_of(state) if isinstance(e, SessionStarted)]
     assert starts == [False, True]
@@ -188,7 +195,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             shown = cli("status", "--timeout", "0.5", *words)
             assert shown.returncode == 0
             assert "no answer to 'status'" in shown.stderr
-            assert "last snapshot 10:" in shown.stdout
+            assert re.search(r"last snapshot 1\d:\d\d", shown.stdout), shown.stdout
             halted = cli("halt", "--timeout", "0.5", *words)
             assert halted.returncode == 1
             assert f"is being written by process {daemon.pid}" in halted.stderr
@@ -207,7 +214,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             disputed = "halted: positions differ from the broker's"
             wait_for(state, lambda a: a["state"] == disputed, daemon, "a halt")
             daemon.kill()
-            daemon.wait(timeout=60)
+            daemon.wait(timeout=PATIENCE_SECONDS)
 
         rescue = JournalReader.open_read_only(state / "rescue-1.sqlite")
         with rescue as journal:
@@ -219,7 +226,7 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             assert answer["state"] == disputed
             assert answer["view"]["trades"], "its books still hold what was closed behind its back"
             daemon.send_signal(signal.SIGTERM)
-            assert daemon.wait(timeout=90) == 0
+            assert daemon.wait(timeout=PATIENCE_SECONDS) == 0
         last_halt = [e for e in events_of(state) if isinstance(e, Halted)][-1]
         assert last_halt.reason.startswith("positions differ from the broker's (")
         assert len([e for e in events_of(state) if isinstance(e, OrderSubmitted)]) == before

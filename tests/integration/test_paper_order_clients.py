@@ -193,7 +193,7 @@ def test_positions_and_account_by_request(laboratory: Any) -> None:
         messages = await client.until(4)
         rows = [message[4:] for message in messages if message[0] == "63" and message[2] == "50"]
         assert ["AccountType", "INDIVIDUAL", ""] in rows
-        assert [row[2] for row in rows if row[0] == "OptionMarketValue"] == ["BASE"]
+        assert [row[2] for row in rows if row[0] == "OptionMarketValue"] == ["BASE", "USD"]
         assert messages[-1][2:4] == ["52", "322"]
         client.send(63, 1, 50)
         client.send(62, 1, 53, "All", "BuyingPower")

@@ -27,11 +27,13 @@ Callbacks = OrderTracker | Inbox
 Message = Callable[[Callbacks], None]
 
 
-def open_order(contract: IBContract, quantity: int, status: str = "Submitted") -> Message:
+def open_order(
+    contract: IBContract, quantity: int, status: str = "Submitted", perm_id: int = PERM_ID
+) -> Message:
     order = IBOrder(
         orderId=ORDER_ID,
         clientId=CLIENT,
-        permId=PERM_ID,
+        permId=perm_id,
         action="BUY",
         totalQuantity=quantity,
         lmtPrice=1.25,
@@ -42,8 +44,8 @@ def open_order(contract: IBContract, quantity: int, status: str = "Submitted") -
     return lambda to: to.on_open_order(contract, order, OrderState(status=status))
 
 
-def status(text: str) -> Message:
-    return lambda to: to.on_order_status(ORDER_ID, CLIENT, PERM_ID, text)
+def status(text: str, perm_id: int = PERM_ID) -> Message:
+    return lambda to: to.on_order_status(ORDER_ID, CLIENT, perm_id, text)
 
 
 def execution(execution_id: str, contract: IBContract, shares: float, side: str = "BOT") -> Message:
@@ -390,3 +392,19 @@ def test_an_order_with_two_lives_ends_when_both_have_ended(order: list[int]) -> 
         assert (end_of(tracker)[0] == "cancelled") == (cancelled == {2, 3})
     assert not tracker.doubles()
     assert [e.code for e in events if isinstance(e, BrokerNotice)] == [-2]
+
+
+@given(st.permutations(range(6)))
+def test_a_permanent_id_may_come_late(order: list[int]) -> None:
+    """The first callbacks of an order may carry permId 0; that is no second order."""
+    tracker, events = own_order(OPTION, 1)
+    messages = (
+        open_order(OPTION, 1, "PendingSubmit", perm_id=0),
+        status("PendingSubmit", perm_id=0),
+        *SINGLE,
+    )
+    for number in order:
+        messages[number](tracker)
+    assert end_of(tracker) == ("filled", 12_500, 1, [PERM_ID], ORDER_ID, set())
+    assert [event for event in events if isinstance(event, BrokerNotice)] == []
+    assert sum(fills(events).values()) == 2

@@ -1,7 +1,8 @@
 """Random streams of orders, quotes, cancels and corrections through the whole order desk.
 
 1. No order fills more than it may: not beyond its quantity, its parent's share, its OCA group.
-2. Positions are the sum of the legs' executions, in their newest versions.
+2. Positions are the sum of the legs' executions, in their newest versions; legs that fill apart never
+   exceed their share of the order.
 3. Cash is what it was, less what the executions paid and cost.
 4. What is not live is not at work, and everything that is live can be cancelled.
 5. Equal input gives equal executions.
@@ -102,6 +103,7 @@ def make_script(
             "oca": oca or chance.choice((1, 2, 3)),
             "parent": chance.choice((0, 0, 0, 1, 1, 2)) if group is None else 0,
             "transmit": chance.choice("1110"),
+            "apart": chance.random() < 0.4,
         }
 
     script: list[Any] = [quote(con_id) for con_id in (11, 12, 13)]
@@ -180,7 +182,10 @@ class Run:
             if values["lmtPrice"]:
                 values["lmtPrice"] = str(step[2] / 10_000)
             self.desk.place(
-                session, OrderTicket(step[1], old.query, values, old.legs), self.now, is_open=True
+                session,
+                OrderTicket(step[1], old.query, values, old.legs, routing=old.routing),
+                self.now,
+                is_open=True,
             )
 
     def ticket(self, wanted: dict[str, Any]) -> OrderTicket:
@@ -203,7 +208,11 @@ class Run:
         if len(legs) == 1:
             return OrderTicket(self.last_id, ContractQuery(con_id=legs[0][0]), values)
         combo = tuple(ComboLeg(con, abs(ratio), "BUY" if ratio > 0 else "SELL", "") for con, ratio in legs)
-        return OrderTicket(self.last_id, ContractQuery(symbol="TWX", security_type="BAG"), values, combo)
+        routing: tuple[tuple[str, str], ...] = ()
+        if wanted["apart"] and not wanted["group"] and not values["parentId"] and wanted["tif"] != "FOK":
+            routing = (("NonGuaranteed", "1"),)
+        query = ContractQuery(symbol="TWX", security_type="BAG")
+        return OrderTicket(self.last_id, query, values, combo, routing=routing)
 
     def check(self) -> None:
         positions: Counter[int] = Counter()
@@ -223,10 +232,15 @@ class Run:
         for order in self.desk.registry.all:
             assert 0 <= order.filled <= order.quantity
             assert order.quantity <= order.base or order.base == 0
+            units = []
             for con_id, ratio in order.leg_sides():
-                assert legs_filled[order.perm_id, con_id] == ratio * order.filled
+                done, rest = divmod(legs_filled[order.perm_id, con_id] * (1 if ratio > 0 else -1), abs(ratio))
+                assert order.filled <= done + (rest > 0) <= max(order.quantity, order.filled)
+                assert rest == 0 or order.fills_legs_apart
+                units.append(done)
+            assert min(units) == order.filled
             if order.is_combo:
-                assert filled[order.perm_id] == order.filled
+                assert filled[order.perm_id] == (0 if order.fills_legs_apart else order.filled)
             if order.is_live and order.is_transmitted:
                 assert order.perm_id in working
             else:
@@ -267,10 +281,12 @@ def test_a_group_never_fills_more_than_one_of_its_members(seed: int, kind: int) 
 
 
 def test_the_streams_are_busy() -> None:
-    run = Run([step for seed in range(5) for step in make_script(seed)], queue=True)
+    run = Run([step for seed in range(14) for step in make_script(seed)], queue=True)
     filled = [one for one in run.desk.registry.all if one.filled]
     assert len(run.desk.log) > 60
     assert {one.order_type for one in filled} == set(KINDS)
     assert any(one.is_combo for one in filled)
+    assert any(one.fills_legs_apart and one.begun > one.filled for one in run.desk.registry.all)
+    assert any(one.fills_legs_apart and one.status == "Filled" for one in filled)
     assert any(one.parent is not None for one in filled)
     assert {202, 103, 104, 10148, 135} <= set(run.client.codes)

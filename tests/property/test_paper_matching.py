@@ -5,6 +5,8 @@
 3. The legs' prices add up to the price of the combination; legs fill in their ratios.
 4. What can fill at once does: nothing marketable is left resting.
 5. Equal input gives equal fills.
+6. Where legs fill apart, whole units as a whole cost no more than their limit, whatever each leg paid; no
+   leg runs further ahead than the order is large, and nothing new is begun while a leg is behind.
 """
 
 from __future__ import annotations
@@ -166,6 +168,61 @@ def test_a_locked_or_crossed_quote_is_shown_but_not_traded() -> None:
     assert matching.arrive(buyer) == []
     (fill,) = show(matching, TapeQuote(1, 300, 5, 350, 5))
     assert (fill.price, fill.quantity) == (400, 1)
+
+
+def apart(number: int, spec: Spec) -> ClientOrder:
+    order = client_order(number, spec)
+    routing = (("NonGuaranteed", "1"),)
+    order.ticket = OrderTicket(number, ContractQuery(security_type="BAG"), {}, routing=routing)
+    return order
+
+
+@settings(max_examples=150, deadline=None)
+@given(script=actions)
+def test_legs_that_fill_apart(script: list[TapeQuote | Spec]) -> None:
+    displayed: dict[int, TapeQuote] = {}
+    matching = Matching(displayed.get)
+    taken: Counter[tuple[int, int]] = Counter()
+    for number, action in enumerate(script):
+        if isinstance(action, TapeQuote):
+            displayed[action.con_id] = action
+            taken[action.con_id, 1] = taken[action.con_id, -1] = 0
+            fills = []
+            matching.display([action])
+            for held in matching.held():
+                if (fill := matching.meet(held)) is not None:
+                    fills.append(fill)
+                    book(fill, displayed, taken)
+        elif len(action[0]) > 1:
+            for fill in matching.arrive(apart(number, action)):
+                book(fill, displayed, taken)
+
+
+def book(fill: OrderFill, displayed: dict[int, TapeQuote], taken: Counter[tuple[int, int]]) -> None:
+    """Check one fill of legs apart, and let the order know of it."""
+    order = fill.order
+    was_whole = order.begun == order.filled
+    assert was_whole or all(
+        count <= gap for count, gap in zip(fill.contracts, order.missing(order.begun), strict=True)
+    )
+    assert sum(fill.contracts) > 0
+    legs = zip(order.leg_sides(), order.leg_totals, fill.contracts, fill.leg_prices, strict=True)
+    for (con_id, ratio), total, count, price in legs:
+        quote, side = displayed[con_id], 1 if ratio > 0 else -1
+        assert count == 0 or price == (quote.ask if side > 0 else quote.bid)
+        taken[con_id, side] += count
+        assert taken[con_id, side] <= (quote.ask_size if side > 0 else quote.bid_size)
+        total.quantity += count
+        total.value += price * count
+    before = order.filled
+    order.count_legs()
+    order.workable = order.remaining
+    assert order.filled == before + fill.quantity <= order.begun <= order.quantity
+    if order.begun == order.filled:
+        assert order.limit is not None
+        sides = zip(order.leg_sides(), order.leg_totals, strict=True)
+        paid = sum((1 if ratio > 0 else -1) * total.value for (_, ratio), total in sides)
+        assert paid <= order.direction * order.limit * order.filled
 
 
 def board(*quotes: TapeQuote) -> Matching:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from decimal import Decimal
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optionsib.common.clock import SteppedClock
 from optionsib.common.config import VaultConfig
-from optionsib.common.events import CommissionReport, Execution, OrderSubmitted, OrderUpdate, VaultTransaction
+from optionsib.common.events import (
+    CommissionReport,
+    Execution,
+    OrderModifyRequested,
+    OrderSubmitted,
+    OrderUpdate,
+    VaultTransaction,
+)
 from optionsib.common.types import MONEY_SCALE, Contract, Order, OrderLeg
-from optionsib.execution.orders import CommissionBooked, Effect, OrderManager
+from optionsib.execution.orders import CommissionBooked, Effect, OrderManager, change_between
 from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.settlement import Settlement
 from optionsib.vault import TokenVault
@@ -32,7 +41,9 @@ class Desk:
         self.manager, self.portfolio = OrderManager(), Portfolio(CONTRACTS)
         self.settlement = Settlement(self.vault, self.portfolio)
 
-    def fold(self, event: OrderSubmitted | OrderUpdate | Execution | CommissionReport) -> None:
+    def fold(
+        self, event: OrderSubmitted | OrderModifyRequested | OrderUpdate | Execution | CommissionReport
+    ) -> None:
         effects: list[Effect] = self.manager.apply(event)
         for effect in sorted(effects, key=lambda effect: isinstance(effect, CommissionBooked)):
             self.portfolio.apply(effect)
@@ -75,8 +86,9 @@ def test_money_moves_exactly_with_the_fills(
 ) -> None:
     desk = Desk()
     max_loss = 3 * 25_000 * 100 * 100 + 17  # not divisible by the units, so that rounding shows
-    assert desk.settlement.approve("O1", max_loss) is None
-    desk.fold(OrderSubmitted(order=Order("O1", "T1", LEGS, 3, entry, "open", "t"), at_ns=1))
+    opening = Order("O1", "T1", LEGS, 3, entry, "open", "t")
+    assert desk.settlement.approve(opening, max_loss) is None
+    desk.fold(OrderSubmitted(order=opening, at_ns=1))
     assert desk.vault.state(0).reserved == max_loss
     for number, units in enumerate(opened):
         desk.fill("O1", number, units, entry)
@@ -108,7 +120,7 @@ def test_money_moves_exactly_with_the_fills(
     before = len(desk.journal)
     manager, portfolio = OrderManager(), Portfolio(CONTRACTS)
     again = Settlement(desk.vault, portfolio)
-    again.restore("O1", max_loss)
+    again.restore(opening, max_loss)
     for ref, legs, quantity in (("O1", LEGS, 3), ("O2", reverse, held)):
         limit, purpose = (entry, "open") if ref == "O1" else (-exit_price, "close")
         order = Order(ref, "T1", legs, quantity, limit, purpose, "t")  # type: ignore[arg-type]
@@ -123,7 +135,66 @@ def test_money_moves_exactly_with_the_fills(
 
 def test_no_reserve_no_order() -> None:
     desk = Desk()
-    refusal = desk.settlement.approve("O1", DEPOSIT + 1)
+    refusal = desk.settlement.approve(Order("O1", "T1", LEGS, 3, 1, "open", "t"), DEPOSIT + 1)
     assert refusal is not None
     assert "1,000" in refusal or "1000" in refusal
     assert desk.vault.state(0).free == DEPOSIT
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_an_order_on_other_terms_stays_covered_whether_or_not_the_change_holds(data: st.DataObject) -> None:
+    """Grown, made dearer, cut or refused between partial fills: every unit's escrow is what it may lose."""
+    desk = Desk()
+    order, unit_loss, filled = Order("O1", "T1", LEGS, 3, 2_000, "open", "t"), 2_000 * 100 * 100, 0
+    assert desk.settlement.approve(order, 3 * unit_loss) is None
+    desk.fold(OrderSubmitted(order=order, at_ns=1))
+    story: list[tuple[Order, int, int]] = [(order, 3 * unit_loss, 0)]
+    dearest, most = unit_loss, 3
+    for number in range(data.draw(st.integers(1, 4))):
+        quantity, price = data.draw(st.integers(filled + 1, 9)), data.draw(st.integers(1_500, 2_500))
+        wanted = Order("O1", "T1", LEGS, quantity, price, "open", "t")
+        max_loss = price * 100 * 100 * (quantity - filled)
+        assert desk.settlement.approve(wanted, max_loss, filled) is None
+        story.append((wanted, max_loss, filled))
+        dearest, most = max(dearest, price * 100 * 100), max(most, quantity)
+        assert desk.vault.reserved("O1") >= price * 100 * 100 * (quantity - filled)
+        assert desk.vault.reserved("O1") >= unit_loss * (desk.manager.records["O1"].order.quantity - filled)
+        change = change_between(desk.manager.records["O1"].order, wanted, 2) if wanted != order else None
+        if change is not None and data.draw(st.booleans()):
+            desk.fold(change)
+            desk.fold(
+                OrderUpdate(order_ref="O1", status="working", at_ns=3, limit_price=price, quantity=quantity)
+            )
+            order, unit_loss = wanted, price * 100 * 100
+        units = data.draw(st.integers(0, order.quantity - filled))
+        if units == order.quantity - filled:
+            units -= 1  # leave one open, so that the story can go on
+        if units > 0:
+            before = desk.vault.state(0).escrow
+            desk.fill("O1", number, units, order.limit_price)
+            filled += units
+            story.append((order, -1, units))
+            assert unit_loss * units <= desk.vault.state(0).escrow - before <= dearest * units + units
+    desk.fold(OrderUpdate(order_ref="O1", status="cancelled", at_ns=6))
+    state = desk.vault.state(0)
+    assert state.reserved == 0
+    assert state.free + state.escrow == DEPOSIT
+
+    # a restart restores the same reserves from the decisions, and moves nothing again
+    before_restart = len(desk.journal)
+    manager, portfolio = OrderManager(), Portfolio(CONTRACTS)
+    again = Settlement(desk.vault, portfolio)
+    manager.apply(OrderSubmitted(order=msgspec.structs.replace(story[0][0], quantity=most), at_ns=1))
+    executions = iter(desk.manager.executions.values())
+    for wanted, max_loss, count in story:
+        if max_loss >= 0:
+            again.restore(wanted, max_loss, count)
+            continue
+        for execution in itertools.islice(executions, 3):
+            for effect in manager.apply(execution):
+                portfolio.apply(effect)
+                again.apply(effect)
+    assert len(desk.journal) == before_restart
+    if filled:
+        assert portfolio.trades["T1"].escrow == desk.portfolio.trades["T1"].escrow

@@ -20,6 +20,9 @@ from optionsib.common.events import (
     Execution,
     Halted,
     ModelSignal,
+    OrderModifyRequested,
+    OrderSubmitted,
+    OrderUpdate,
     Quote,
     Refusal,
     RiskVerdict,
@@ -113,6 +116,20 @@ def test_bytes_are_pinned() -> None:
     assert codec.encode(Halted(at_ns=1, reason="r")) == (
         b"\x84\xa4type\xa6Halted\xa5at_ns\x01\xa6reason\xa1r\xa8operator\xa0"
     )
+
+
+def test_messages_of_version_1_are_read_as_they_were_meant() -> None:
+    """Bytes as the first version wrote them: a change was a new limit, nothing was attached."""
+    change = {"type": "OrderModifyRequested", "order_ref": "o", "limit_price": 150, "at_ns": 1}
+    assert codec.decode(codec.encode(change)) == OrderModifyRequested(order_ref="o", limit_price=150, at_ns=1)
+    word = {
+        "type": "OrderUpdate", "order_ref": "o", "status": "working", "at_ns": 1, "perm_id": 7,
+        "limit_price": 150, "code": 0, "message": "",
+    }  # fmt: skip
+    told = codec.decode(codec.encode(word))
+    assert told == OrderUpdate(order_ref="o", status="working", at_ns=1, perm_id=7, limit_price=150)
+    sent = {"type": "OrderSubmitted", "order": msgspec.to_builtins(ORDER), "at_ns": 1}
+    assert codec.decode(codec.encode(sent)) == OrderSubmitted(order=ORDER, at_ns=1)
 
 
 def test_plain_data_is_sorted() -> None:

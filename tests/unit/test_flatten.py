@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from optionsib.common.types import Contract, OrderLeg
+from optionsib.common.types import Contract, OrderLeg, TickBand, TickGrid
 from optionsib.execution.flatten import crossing_limit, flattening_orders, position_orders
 from optionsib.execution.portfolio import Trade
 
@@ -55,3 +55,12 @@ def test_without_trades_shorts_are_bought_back_first() -> None:
         (OrderLeg(1, -1), 3, -10_000),
     ]
     assert stuck == ["X 4: -1, no offer", "X 3: +1, no bid"]
+
+
+def test_a_quote_off_the_tick_grid_is_still_crossed() -> None:
+    grid = TickGrid((TickBand(0, 500),))
+    contracts = {c: Contract(c, "X", "OPT", local_symbol=f"X {c}", tick_grid=grid) for c in (1, 2, 3)}
+    touches = {1: (9_900, 10_300), 2: (9_900, 10_300), 3: (300, 700)}
+    orders, stuck = position_orders({1: 1, 2: -1, 3: 1}, contracts, touches, lambda: "F")
+    assert [o.limit_price for o in orders] == [10_500, -9_500]
+    assert stuck == ["X 3: +1, no bid"]

@@ -88,6 +88,20 @@ def test_truth_table(signal: str, strategy: str, passes: bool, reduces: bool, li
     assert result.reason
 
 
+def test_what_is_attached_is_voted_on_too() -> None:
+    exit_ = Order("O2", "T1", ORDER.legs, 1, -5_000, "close", "vertical", parent_ref="O000001")
+    risk = RiskVerdict(
+        candidate_id="C1", order=ORDER, accepts=True, reduces_risk=False, reason="", attached=(exit_,)
+    )
+    result = decide(make_signal(), make_strategy(), risk, now_ns=NOW, live_model_id=MODEL)
+    assert isinstance(result, Refusal)
+    assert result.layer == "strategy"
+    agreed = make_strategy(attached=(exit_,))
+    approved = decide(make_signal(), agreed, risk, now_ns=NOW, live_model_id=MODEL)
+    assert isinstance(approved, ApprovedOrder)
+    assert approved.attached == (exit_,)
+
+
 def test_boundaries_of_freshness() -> None:
     risk = RiskVerdict(candidate_id="C1", order=ORDER, accepts=True, reduces_risk=False, reason="")
     at_the_end = make_signal(made_at_ns=NOW - 5, valid_until_ns=NOW)

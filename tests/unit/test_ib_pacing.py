@@ -47,6 +47,23 @@ def test_an_order_waits_one_refill_at_most() -> None:
     assert wait <= 0.025 + 1e-9
 
 
+def test_a_complaint_halves_the_rate_for_a_minute() -> None:
+    time = FakeTime()
+    bucket = TokenBucket(45, time)
+    bucket.slow_down()
+    left: list[float] = []
+    while time.now < 70.0:
+        while bucket.take() == 0.0:
+            left.append(time.now)
+        time.now += 0.01
+    slow = [at for at in left if at < 60.0]
+    fast = [at for at in left if at >= 61.0]
+    assert left[0] > 0.0  # what was saved is gone
+    assert len(slow) == pytest.approx(60 * 20, abs=2)
+    assert len(fast) == pytest.approx(9 * 40, abs=6)
+    assert not bucket.is_slow
+
+
 def test_a_rate_below_one_is_named() -> None:
     with pytest.raises(ValueError, match="rate is 0"):
         TokenBucket(0, FakeTime())

@@ -188,6 +188,19 @@ def test_open_faults(path: Path) -> None:
             attempt(path)
 
 
+def test_a_journal_of_the_first_version_is_read(path: Path) -> None:
+    Journal.create(path, GENESIS).close()
+    payload = codec.encode({**GENESIS, "schema_version": 1})
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE genesis SET payload = ?, hash = ?", (payload, genesis_hash(payload)))
+    connection.commit()
+    connection.close()
+    with JournalReader.open_read_only(path) as journal:
+        assert list(journal.events()) == []
+    with pytest.raises(JournalError, match="begun with schema_version = 1"):
+        Journal.open(path, expected_genesis=GENESIS)  # new messages do not go into an old journal
+
+
 def test_another_schema_version_is_refused(path: Path) -> None:
     payload = codec.encode({**GENESIS, "schema_version": SCHEMA_VERSION + 1})
     Journal.create(path, GENESIS).close()

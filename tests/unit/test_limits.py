@@ -261,9 +261,34 @@ def test_a_reprice_replaces_its_own_working_version() -> None:
     checker.on_order_working(vertical(34_000), 0)
     repriced = checker.check("c", vertical(35_000), 0)
     assert repriced.accepts, repriced.reason
-    checker.on_order_modified("o-1", 35_000)
+    checker.on_order_modified("o-1", 1, 35_000)
     assert checker.exposure().worst_loss == 350_000_000 + 4 * FEE
     assert not checker.check("c", vertical(35_000, ref="o-2"), 0).accepts
+
+
+def test_made_smaller_and_no_dearer_an_order_adds_no_risk() -> None:
+    checker = Desk().checker()
+    checker.on_order_working(vertical(35_000, quantity=4), 0)
+    checker.set_halted(True)
+    for limit, quantity, reduces in (
+        (35_000, 3, True),
+        (34_000, 1, True),
+        (35_100, 3, False),  # dearer
+        (34_000, 4, False),  # no smaller: a reprice is judged like a new order
+        (35_000, 5, False),
+    ):
+        verdict = checker.check("c", vertical(limit, quantity=quantity), 0)
+        assert (verdict.reduces_risk, verdict.accepts) == (reduces, reduces), (limit, quantity)
+    other_legs = order((CALL_50, 1), (CALL_60, -1), limit=35_000, quantity=3)
+    assert not checker.check("c", other_legs, 0).reduces_risk
+    checker.on_order_modified("o-1", 2, 34_000)
+    assert checker.exposure().worst_loss == 2 * (340_000_000 + 4 * FEE)
+    assert not checker.check("c", vertical(34_000, quantity=3), 0).reduces_risk
+    checker.on_fill("o-1", 2)
+    assert checker.working_orders == 0
+    for units, limit in ((0, 34_000), (2**40, 34_000), (1, 2**40)):
+        with pytest.raises(ExecutionError, match="out of range"):
+            checker.on_order_modified("o-1", units, limit)
 
 
 def test_the_rate_counts_what_was_sent_within_a_minute() -> None:

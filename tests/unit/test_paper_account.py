@@ -19,14 +19,18 @@ OPEN_NS = 1_402_061_400 * SECOND_NS  # 2014-06-06 09:30 New York
 
 
 class OneExpiry:
-    """Calls at 60, 70 and a put at 60."""
+    """Calls at 60, 70 and a put at 60; a future and a currency pair."""
 
     name, simulated, sha256 = "test", True, ""
     session_open_ns, session_close_ns = OPEN_NS, OPEN_NS + 23_400 * SECOND_NS
     underlying = Contract(1, "TWX", "STK")
-    contracts = tuple(
-        Contract(con_id, "TWX", "OPT", multiplier=100, right=right, strike=strike * 10_000)  # type: ignore[arg-type]
-        for con_id, strike, right in ((11, 60, "C"), (12, 60, "P"), (13, 70, "C"))
+    contracts = (
+        *(
+            Contract(con_id, "TWX", "OPT", multiplier=100, right=right, strike=strike * 10_000)  # type: ignore[arg-type]
+            for con_id, strike, right in ((11, 60, "C"), (12, 60, "P"), (13, 70, "C"))
+        ),
+        Contract(21, "ES", "FUT", multiplier=50),
+        Contract(22, "EUR", "CASH"),
     )
 
     def steps(self) -> Iterator[TapeStep]:
@@ -86,6 +90,39 @@ def test_booking_opens_adds_closes_and_turns_around() -> None:
     cash = 1_000 - 200 - 130 + 120 + 500 - 270
     assert book.cash == cash * MONEY_SCALE - 1_950_000
     assert book.cash - 1_000 * MONEY_SCALE == book.realized_total() - 1_300_000  # opening commission
+
+
+def test_a_future_moves_cash_when_it_is_closed() -> None:
+    book, board = account(100_000 * MONEY_SCALE)
+    board.apply(TapeStep(OPEN_NS, (TapeQuote(21, 65_100_000, 1, 65_100_000, 1),)))
+    fee = 850_000
+    assert book.book(21, +1, 2, 65_000_000, 2 * fee) is None
+    assert (book.cash, book.open_futures_profit()) == (100_000 * MONEY_SCALE - 2 * fee, 1_000 * MONEY_SCALE)
+    assert book.market_value(21) == 2 * 50 * 6_510 * MONEY_SCALE
+    assert book.total_cash() == book.net_liquidation() == book.equity_with_loan() == book.cash + 1_000_000_000
+    # One closed at 6520, then turned around: 3 sold short at 6490.
+    assert book.book(21, -1, 1, 65_200_000, fee) == 1_000 * MONEY_SCALE - fee
+    assert book.book(21, -1, 4, 64_900_000, 4 * fee) == -500 * MONEY_SCALE - 4 * fee
+    assert book.cash == 100_500 * MONEY_SCALE - 7 * fee
+    assert book.open_futures_profit() == 3 * 50 * (6_490 - 6_510) * MONEY_SCALE
+    # A correction is as if it had been so from the start, and flat everything is in cash.
+    book.rebook(0, price=64_000_000)
+    assert book.book(21, +1, 3, 65_100_000, 0) == -3_000 * MONEY_SCALE
+    assert book.open_futures_profit() == 0
+    gained = 50 * (-2 * 6_400 + 6_520 + 4 * 6_490 - 3 * 6_510)
+    assert book.cash == (100_000 + gained) * MONEY_SCALE - 7 * fee
+
+
+def test_a_currency_pair_moves_two_balances() -> None:
+    book, board = account(100_000 * MONEY_SCALE)
+    board.apply(TapeStep(OPEN_NS, (TapeQuote(22, 11_300, 1, 11_300, 1),)))
+    book.book(22, -1, 20_000, 11_200, 2 * MONEY_SCALE)
+    assert book.currencies() == [("EUR", -20_000 * MONEY_SCALE, 22)]
+    assert book.cash == (100_000 + 22_400 - 2) * MONEY_SCALE
+    assert book.net_liquidation() == book.total_cash() == (100_000 - 2 - 200) * MONEY_SCALE
+    assert book.unrealized(22) == -200 * MONEY_SCALE
+    assert book.book(22, +1, 20_000, 11_100, 2 * MONEY_SCALE) == 198 * MONEY_SCALE
+    assert book.cash == book.net_liquidation() == (100_000 + 200 - 4) * MONEY_SCALE
 
 
 def test_margin_of_positions_and_changes() -> None:

@@ -115,3 +115,56 @@ def test_margin_scales_and_more_long_options_never_cost(
     )
     shorts = [(contract, count) for contract, count in merged.values() if count < 0]
     assert base <= need(*shorts)
+
+
+FUTURE = Contract(3, "ES", "FUT", multiplier=50, expiry_ns=20)
+LATER = Contract(4, "ES", "FUT", multiplier=50, expiry_ns=40)
+EURO = Contract(5, "EUR", "CASH")
+FIGURE = 22_000 * MONEY_SCALE
+
+
+def on_future(con_id: int, strike: int, right: str) -> Contract:
+    return Contract(con_id, "ES", "FOP", multiplier=50, right=right, strike=strike * 10_000, expiry_ns=10)  # type: ignore[arg-type]
+
+
+C6500, C6600, P6400 = on_future(70, 6500, "C"), on_future(71, 6600, "C"), on_future(72, 6400, "P")
+FUTURES_MARKS = {3: 65_000_000, 4: 65_200_000, 5: 11_200, 70: 800_000, 71: 400_000, 72: 300_000}
+
+
+def futures_margin(*positions: tuple[Contract, int], figure: int = FIGURE) -> Margin:
+    return margin_of(
+        positions,
+        lambda con_id: 2 * FUTURES_MARKS[con_id],
+        lambda contract: FUTURE if contract.security_type == "FOP" else None,
+        lambda contract: figure,
+    )
+
+
+@pytest.mark.parametrize(
+    ("positions", "initial", "maintenance"),
+    [
+        ([(FUTURE, 3)], 3 * 24_200, 66_000),
+        ([(FUTURE, -1), (LATER, 1)], 2 * 24_200, 44_000),  # no credit for the spread
+        ([(C6500, 2)], 0, 0),
+        ([(C6500, -1)], 50 * 80 + 24_200, 50 * 80 + 24_200),  # at the money
+        ([(C6600, -2)], 2 * (50 * 40 + 24_200 - 50 * 100), 2 * (50 * 40 + 24_200 - 50 * 100)),
+        ([(on_future(71, 8000, "C"), -1)], 50 * 40 + 12_100, 50 * 40 + 12_100),  # half at least
+        ([(C6500, -1), (C6600, 1)], 50 * 100, 50 * 100),  # a vertical: its exact loss
+        ([(FUTURE, 1), (C6500, -1)], 24_200, 22_000),  # covered
+        ([(FUTURE, 1), (P6400, -1)], 24_200 + 50 * 30 + 24_200 - 5_000, 22_000 + 50 * 30 + 24_200 - 5_000),
+    ],
+)
+def test_futures_and_options_on_them(
+    positions: list[tuple[Contract, int]], initial: int, maintenance: int
+) -> None:
+    wanted = Margin(initial * MONEY_SCALE, maintenance * MONEY_SCALE, initial * MONEY_SCALE)
+    assert futures_margin(*positions) == wanted
+
+
+def test_a_future_without_a_figure_needs_its_whole_value() -> None:
+    assert futures_margin((FUTURE, -2), figure=0).maintenance == 2 * 50 * 6_500 * MONEY_SCALE
+
+
+def test_a_currency_needs_a_part_of_its_value_whether_owned_or_owed() -> None:
+    for quantity in (20_000, -20_000):
+        assert futures_margin((EURO, quantity)) == Margin(672 * MONEY_SCALE, 672 * MONEY_SCALE)

@@ -262,10 +262,11 @@ std::uint64_t LimitEngine::judge(const OrderTerms& order, std::int64_t now_ns, b
     } else if (is_full) {
         own_loss = order_loss(order);
     }
-    reduces = false;
-    if (mask == 0 && !is_full) [[likely]]
+    if (mask == 0 && !is_full) [[likely]] {
+        reduces = false;
         return 0;
-    reduces = reduces_risk(order);
+    }
+    reduces = reduces || reduces_risk(order);
     if (!reduces) return mask;
     std::uint64_t answers = kStillAnswers;
     if (state_ == State::cancel_only) answers |= bit(Check::kill_switch);
@@ -292,8 +293,8 @@ Verdict LimitEngine::check_locked(const OrderTerms& order, std::int64_t now_ns, 
     WorkingOrder* replaced = find(working);
     const bool is_new = replaced == nullptr;
     const bool works = !is_new && replaced->active_at != kNoSlot;
+    bool reduces = works && replaced->shrinks_to(order);
     if (works) deactivate(*replaced);
-    bool reduces = false;
     Money own_loss = 0;
     const std::uint64_t mask = judge(order, now_ns, is_new, true, reduces, own_loss);
     const Verdict verdict = verdict_on(order, now_ns, mask, reduces, own_loss);
@@ -316,6 +317,7 @@ Submission LimitEngine::submit(const OrderTerms& order, std::int64_t now_ns, Ord
     } else {
         const bool works = replaced->active_at != kNoSlot;
         if (works) deactivate(*replaced);
+        replaced->remaining = order.quantity;
         replaced->limit_price = order.limit_price;
         if (works) activate(*replaced);
         result.handle = working;

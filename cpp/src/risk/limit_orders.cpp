@@ -123,13 +123,17 @@ OrderHandle LimitEngine::add_working(const OrderTerms& order, std::int64_t now_n
     return handle;
 }
 
-Booking LimitEngine::reprice(OrderHandle handle, std::int64_t limit_price) {
+Booking LimitEngine::amend(OrderHandle handle, std::int64_t remaining, std::int64_t limit_price) {
     const Guard guard(*this);
     WorkingOrder* order = find(handle);
     if (order == nullptr) return Booking::unknown_order;
-    if (limit_price < -kMaxLimitPrice || limit_price > kMaxLimitPrice) return Booking::bad_order;
+    OrderTerms terms = order->terms();
+    terms.quantity = remaining;
+    terms.limit_price = limit_price;
+    if (!is_well_formed(terms)) return Booking::bad_order;
     const bool works = order->active_at != kNoSlot;
     if (works) deactivate(*order);
+    order->remaining = remaining;
     order->limit_price = limit_price;
     if (works) activate(*order);
     return Booking::ok;

@@ -156,4 +156,32 @@ TEST_CASE("the rate window moves") {
     CHECK(engine.check(order, 59'000'000'000, first).accepts);  // a reprice is no new order
 }
 
+TEST_CASE("a working order on other terms: smaller and no dearer reduces risk, larger is judged anew") {
+    LimitEngine engine(generous(), contracts());
+    tell_market(engine);
+    const std::vector<Leg> legs{{kCall55, 1}};
+    const OrderHandle handle = engine.add_working({legs, 4, 21'000}, 0);
+    engine.set_state(State::reduce_only);
+    CHECK(engine.check({legs, 3, 21'000}, 0, handle).reduces_risk);
+    CHECK(engine.check({legs, 3, 20'900}, 0, handle).accepts);
+    CHECK_FALSE(engine.check({legs, 3, 21'100}, 0, handle).accepts);
+    CHECK_FALSE(engine.check({legs, 4, 21'000}, 0, handle).accepts);
+    CHECK_FALSE(engine.check({legs, 5, 21'000}, 0, handle).accepts);
+    engine.set_state(State::active);
+
+    CHECK(engine.amend(handle, 5, 20'000) == Booking::ok);
+    CHECK(engine.exposure().worst_loss == 5 * (200'000'000 + 2 * kFee));
+    CHECK(engine.amend(handle, 0, 20'000) == Booking::bad_order);
+    CHECK(engine.amend(handle, 1, std::numeric_limits<std::int64_t>::max()) == Booking::bad_order);
+    CHECK(engine.amend(handle + 1, 1, 20'000) == Booking::unknown_order);
+    CHECK(engine.submit({legs, 2, 20'500}, 0, handle).handle == handle);
+    CHECK(engine.exposure().worst_loss == 2 * (205'000'000 + 2 * kFee));
+    CHECK(engine.fill(handle, 3, std::nullopt) == Booking::bad_quantity);
+    CHECK(engine.fill(handle, 2, std::nullopt) == Booking::ok);
+    CHECK(engine.amend(handle, 1, 20'000) == Booking::ok);  // it has ended: a late fill is booked
+    CHECK(engine.working_count() == 0);
+    CHECK(engine.fill(handle, 1, std::nullopt) == Booking::ok);
+    CHECK(engine.position(kCall55) == 3);
+}
+
 }  // namespace optionsib::risk

@@ -26,13 +26,17 @@ class OptionChain(msgspec.Struct, frozen=True):
 
 
 class BrokerState(msgspec.Struct, frozen=True):
-    """What the broker truly answered (never a time-out taken for an empty list)."""
+    """What the broker truly answered (never a time-out taken for an empty list).
+
+    ``order_refs``: every reference in use at the account, also of orders that have ended.
+    """
 
     account: str
     positions: dict[int, int]  # con_id -> signed quantity
     working_orders: tuple[OrderUpdate, ...]
     executions: tuple[Execution, ...]
     cash: int  # money units
+    order_refs: tuple[str, ...] = ()
 
 
 class MarginPreview(msgspec.Struct, frozen=True):
@@ -132,8 +136,13 @@ class BrokerAPI(Protocol):
         *,
         quantity: int | None = None,
         stop_price: int | None = None,
+        trail_amount: int | None = None,
+        trail_percent: int | None = None,
     ) -> None:
-        """Send other terms for a working order (1/10000, our sign); what is None stays."""
+        """Send other terms for a working order; what is None stays.
+
+        Prices in 1/10000 and our sign, ``trail_percent`` in 1/100 %.
+        """
         ...
 
     async def cancel(self, order_ref: str) -> None:

@@ -16,7 +16,7 @@ import msgspec
 
 from optionsib.common import codec
 from optionsib.common.errors import JournalError
-from optionsib.common.events import SCHEMA_VERSION, AnyEvent, Event
+from optionsib.common.events import READABLE_VERSIONS, SCHEMA_VERSION, AnyEvent, Event
 from optionsib.common.types import Json
 
 _PAGE = 2_000
@@ -231,9 +231,9 @@ def load_genesis(path: Path, connection: sqlite3.Connection) -> tuple[bytes, byt
     if not isinstance(payload, bytes) or genesis_hash(payload) != stored:
         raise JournalError(f"{path}: the genesis does not match its hash; the file is unchanged")
     version = msgspec.msgpack.decode(payload, type=dict[str, Any]).get("schema_version")
-    if version != SCHEMA_VERSION:
+    if version not in READABLE_VERSIONS:
         raise JournalError(
-            f"{path} has schema version {version}, this build reads {SCHEMA_VERSION}; "
+            f"{path} has schema version {version}, this build reads {READABLE_VERSIONS}; "
             "read it with the build that wrote it"
         )
     return payload, stored

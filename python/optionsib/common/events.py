@@ -2,6 +2,9 @@
 
 Frozen structs; ``SCHEMA_VERSION`` is written in the journal's genesis. Encode with
 ``common.codec``. Prices 1/10000, money 1/1000000, times UTC ns (see ``common.types``).
+
+Version 2 adds attached orders, changes of quantity, stop and trail, and the terms in ``OrderUpdate``;
+messages of version 1 are read as they were meant.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import msgspec
 
 from optionsib.common.types import Contract, Order
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="type", kw_only=True):
@@ -59,17 +63,21 @@ class ModelSignal(Event, frozen=True):
 
 
 class StrategyDecision(Event, frozen=True):
-    """The strategy's vote on a candidate, with the order it wants."""
+    """The strategy's vote on a candidate, with the order it wants.
+
+    ``attached``: the orders that its fill shall put to work, one decision with it.
+    """
 
     candidate_id: str
     strategy: str
     accepts: bool
     reason: str
     order: Order | None = None
+    attached: tuple[Order, ...] = ()
 
 
 class RiskVerdict(Event, frozen=True):
-    """The limit check's vote on one exact order.
+    """The limit check's vote on one exact order, and on what is attached to it.
 
     ``check``, ``value`` and ``limit`` name the first failed check (empty and 0 when it passes).
     """
@@ -83,6 +91,7 @@ class RiskVerdict(Event, frozen=True):
     value: float = 0.0
     limit: float = 0.0
     max_loss: int = 0  # money: worst loss of this order alone, fees included
+    attached: tuple[Order, ...] = ()
 
 
 class Refusal(Event, frozen=True):
@@ -94,12 +103,16 @@ class Refusal(Event, frozen=True):
 
 
 class ApprovedOrder(Event, frozen=True):
-    """An order that passed the gate. Only ``execution.gate.decide`` constructs it."""
+    """An order that passed the gate, with what is attached to it.
+
+    Only ``execution.gate.decide`` constructs it.
+    """
 
     candidate_id: str
     order: Order
     max_loss: int
     reduces_risk: bool
+    attached: tuple[Order, ...] = ()
 
 
 class DecisionRecord(Event, frozen=True):
@@ -118,18 +131,23 @@ class DecisionRecord(Event, frozen=True):
 
 
 class OrderSubmitted(Event, frozen=True):
-    """An order about to leave."""
+    """An order about to leave, together with the orders that its fill puts to work."""
 
     order: Order
     at_ns: int
+    attached: tuple[Order, ...] = ()
 
 
 class OrderModifyRequested(Event, frozen=True):
-    """A new limit about to leave for a working order."""
+    """Other terms about to leave for a working order; None = as they are."""
 
     order_ref: str
-    limit_price: int
     at_ns: int
+    limit_price: int | None = None
+    quantity: int | None = None
+    stop_price: int | None = None
+    trail_amount: int | None = None
+    trail_percent: int | None = None
 
 
 class OrderCancelRequested(Event, frozen=True):
@@ -146,8 +164,9 @@ class OrderCancelRequested(Event, frozen=True):
 class OrderUpdate(Event, frozen=True):
     """The broker's word on an order; may repeat, and may arrive in any order relative to fills.
 
-    ``unconfirmed``: no callback came in time. ``limit_price`` is the limit the broker works now,
-    None where it did not say (a rejected modify repeats the old one).
+    ``unconfirmed``: no callback came in time. ``limit_price``, ``quantity``, ``stop_price`` and the
+    trail are what the broker works now, None where it did not say (a rejected change repeats the old
+    ones). ``pending``: a change of ours has no answer yet, so the terms may still become others.
     """
 
     order_ref: str
@@ -157,6 +176,11 @@ class OrderUpdate(Event, frozen=True):
     limit_price: int | None = None
     code: int = 0
     message: str = ""
+    quantity: int | None = None
+    stop_price: int | None = None
+    trail_amount: int | None = None
+    trail_percent: int | None = None
+    pending: bool = False
 
 
 class Execution(Event, frozen=True):

@@ -121,6 +121,7 @@ class ContractListing(msgspec.Struct, frozen=True):
     stock_type: str = ""
     american: bool = False
     dividend_yield: float = 0.0  # continuous, of the underlying; the rate itself for options on futures
+    maintenance_margin: int = 0  # of one future, money; 0 where none is named
 
 
 class ChainParameters(msgspec.Struct, frozen=True):

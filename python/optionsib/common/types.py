@@ -141,6 +141,9 @@ class Order(msgspec.Struct, frozen=True):
     Adaptive algorithm. ``parent_ref`` names the order whose fill puts this one to work; of the orders
     of one ``oca_group`` the first that fills cancels the others.
 
+    ``guaranteed`` False lets the broker fill the legs of a combination without each other, so that some may
+    stand alone, for ever if the order ends.
+
     ``trade_id`` joins the opening and the closing orders of one trade. ``purpose`` is what the
     caller wants; whether an order reduces risk is judged by the limit check alone.
     """
@@ -162,6 +165,7 @@ class Order(msgspec.Struct, frozen=True):
     parent_ref: str = ""
     oca_group: str = ""
     outside_hours: bool = False
+    guaranteed: bool = True
 
 
 class LegPosition(msgspec.Struct, frozen=True):

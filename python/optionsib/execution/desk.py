@@ -4,12 +4,15 @@
 2. What comes back is journaled, then folded: order, portfolio, vault, limits, in that order.
 3. Recovery repeats the same fold over the journal, then asks the broker for what happened meanwhile.
 4. An answer that contradicts the books halts new risk; it never stops a cancel or an exit.
+5. Prices are rounded onto the tick grid before anyone judges them: what was approved is what is sent.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from optionsib.brokers.api import BrokerAPI, BrokerState
 from optionsib.bus.journal import Journal
@@ -32,22 +35,26 @@ from optionsib.common.events import (
     OrderUpdate,
     Refusal,
     Resumed,
+    RiskVerdict,
+    StrategyDecision,
     SwitchSet,
 )
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import Clock, SettlementLedger
-from optionsib.common.types import Contract, Order, price_to_money
+from optionsib.common.types import Contract, Order
+from optionsib.execution import unreported
+from optionsib.execution.limit_books import LimitBooks
 from optionsib.execution.orders import (
     CommissionBooked,
     Effect,
-    LegFilled,
-    OrderDone,
     OrderManager,
     OrderRecord,
     UnitsFilled,
+    change_between,
 )
 from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.reconciliation import missing_executions, position_differences, settle_fates
+from optionsib.execution.rounding import decision_on_grid
 from optionsib.execution.settlement import Settlement
 from optionsib.risk.limit_changes import LimitHistory
 from optionsib.risk.limit_switches import apply_switch, switch_event
@@ -85,13 +92,31 @@ class OrderDesk:
         self.manager = OrderManager()
         self.portfolio = Portfolio(contracts)
         self.settlement = Settlement(ledger, self.portfolio)
+        self._books = LimitBooks(checker, self.manager, contracts)
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
-        self.disputed: frozenset[int] = frozenset()  # contracts on which the broker counts otherwise
+        self.differences: list[tuple[int, int, int]] = []  # contract, ours, the broker's, at the last look
         self._checker.set_halted(journal.is_halted())
         self.limit_history = LimitHistory(checker.limits)
 
     # --- what leaves -------------------------------------------------------------------------------
+
+    def on_grid(self, decision: StrategyDecision) -> StrategyDecision:
+        """Return a decision whose orders have prices on the tick grid, rounded to the side that waits.
+
+        What was rounded is said in its reason; see ``execution.rounding``.
+        """
+        return decision_on_grid(decision, self._contracts)
+
+    def judge(self, candidate_id: str, order: Order, attached: Sequence[Order] = ()) -> RiskVerdict:
+        """Ask the limits about a new order with what is attached to it, or other terms for a working one.
+
+        Raises
+        ------
+        ValueError
+            If the order is malformed.
+        """
+        return self._books.judge(candidate_id, order, attached, self._clock.now_ns())
 
     async def carry_out(self, record: DecisionRecord) -> DecisionRecord:
         """Journal a decision; if it is approved, reserve, journal the order, and send it.
@@ -108,43 +133,48 @@ class OrderDesk:
         order, now = outcome.order, self._clock.now_ns()
         known = self.manager.records.get(order.order_ref)
         if known is None:
-            submitted = OrderSubmitted(order=order, at_ns=now)
+            submitted = OrderSubmitted(order=order, at_ns=now, attached=outcome.attached)
             self._bus.publish(submitted)
             self.manager.apply(submitted)
-            self._checker.on_order_working(order, now)
+            self._books.submitted(submitted)
+            self._journal.commit()
+            fault_point("after-journal-before-send")
+            if outcome.attached:
+                await self._broker.place_bracket(order, outcome.attached)
+            else:
+                await self._broker.place(order)
         else:
-            modified = OrderModifyRequested(
-                order_ref=order.order_ref, limit_price=order.limit_price, at_ns=now
+            change = change_between(known.requested or known.order, order, now)
+            self.manager.apply(change)  # first: one that cannot be is not journaled
+            self._bus.publish(change)
+            self._books.changed(order.order_ref, now)
+            self._books.message(order.order_ref)
+            self._journal.commit()
+            fault_point("after-journal-before-send")
+            await self._broker.modify(
+                change.order_ref,
+                change.limit_price,
+                quantity=change.quantity,
+                stop_price=change.stop_price,
+                trail_amount=change.trail_amount,
+                trail_percent=change.trail_percent,
             )
-            self._bus.publish(modified)
-            self.manager.apply(modified)
-            self._checker.on_order_modified(order.order_ref, order.limit_price)
-            self._checker.on_message(order.order_ref)
-        self._journal.commit()
-        fault_point("after-journal-before-send")
-        if known is None:
-            await self._broker.place(order)
-        else:
-            await self._broker.modify(order.order_ref, order.limit_price)
         fault_point("after-send-before-acknowledgement")
         return record
 
     def _reserve(self, record: DecisionRecord, approved: ApprovedOrder) -> DecisionRecord:
         if approved.reduces_risk:
             return record
-        refusal = self.settlement.approve(approved.order.order_ref, approved.max_loss)
+        refusal = self.settlement.approve(approved.order, approved.max_loss, self._filled(approved.order))
         fault_point("after-reserve-before-journal")
         if refusal is None:
             return record
-        return DecisionRecord(
-            candidate_id=record.candidate_id,
-            at_ns=record.at_ns,
-            tape_offset=record.tape_offset,
-            outcome=Refusal(candidate_id=record.candidate_id, layer="vault", reason=refusal),
-            signal=record.signal,
-            strategy=record.strategy,
-            risk=record.risk,
-        )
+        outcome = Refusal(candidate_id=record.candidate_id, layer="vault", reason=refusal)
+        return msgspec.structs.replace(record, outcome=outcome)
+
+    def _filled(self, order: Order) -> int:
+        known = self.manager.records.get(order.order_ref)
+        return 0 if known is None else known.filled
 
     async def cancel(self, record: OrderRecord, reason: str) -> None:
         """Ask the broker to cancel a working order, once."""
@@ -155,7 +185,7 @@ class OrderDesk:
         )
         self._bus.publish(request)
         self.manager.apply(request)
-        self._checker.on_message(request.order_ref)
+        self._books.message(request.order_ref)
         self._journal.commit()
         await self._broker.cancel(record.order.order_ref)
 
@@ -168,6 +198,11 @@ class OrderDesk:
             await self.cancel(record, reason)
             count += 1
         return count
+
+    async def cancel_orphans(self) -> None:
+        """Cancel attached orders whose parent ended unfilled, where the broker has not done so."""
+        for record in self.manager.orphans():
+            await self.cancel(record, f"its parent {record.order.parent_ref} ended unfilled")
 
     def halt(self, reason: str, operator: str = "") -> None:
         """Latch a halt in the journal: no new risk until an operator resumes."""
@@ -251,7 +286,10 @@ class OrderDesk:
 
     def _fold(self, event: OrderUpdate | Execution | CommissionReport) -> list[Effect]:
         try:
-            return self.manager.apply(event)
+            effects = self.manager.apply(event)
+            if isinstance(event, OrderUpdate) and not self.manager.records[event.order_ref].is_done:
+                self._books.changed(event.order_ref, event.at_ns)
+            return effects
         except ExecutionError as error:
             self.halt(f"broker event contradicts the books: {error}")
             return []
@@ -262,44 +300,34 @@ class OrderDesk:
         for effect in ordered:
             try:
                 self.portfolio.apply(effect)
-                self._inform_limits(effect)
+                self._books.apply(effect)
                 self.settlement.apply(effect)
             except (ExecutionError, SettlementError) as error:
                 self.halt(f"books or vault cannot follow the broker: {error}")
             if isinstance(effect, UnitsFilled):
                 self.fills.append(effect)
 
-    def _inform_limits(self, effect: Effect) -> None:
-        match effect:
-            case UnitsFilled():
-                order = effect.record.order
-                multiplier = self._contracts[order.legs[0].con_id].multiplier
-                cash = -price_to_money(effect.price, multiplier, effect.quantity)
-                self._checker.on_fill(order.order_ref, effect.quantity, cash, effect.execution.at_ns)
-            case OrderDone():
-                self._checker.on_order_done(effect.record.order.order_ref)
-            case LegFilled() | CommissionBooked():
-                pass
-
     # --- restart -----------------------------------------------------------------------------------
 
     def replay(self, events: Iterable[AnyEvent]) -> None:
         """Rebuild the books from the journal; vault movements already on the chain do not repeat."""
-        reserved: dict[str, int] = {}
         commissions: list[Effect] = []
         for event in events:
             effects: list[Effect] = []
             match event:
                 case DecisionRecord(outcome=ApprovedOrder() as approved) if not approved.reduces_risk:
-                    ref = approved.order.order_ref
-                    reserved[ref] = max(reserved.get(ref, 0), approved.max_loss)
-                    self.settlement.restore(ref, reserved[ref])
+                    filled = self._filled(approved.order)
+                    self.settlement.restore(approved.order, approved.max_loss, filled)
                 case OrderSubmitted():
                     self.manager.apply(event)
-                    self._checker.on_order_working(event.order, event.at_ns)
-                case OrderModifyRequested() | OrderCancelRequested():
+                    self._books.submitted(event)
+                case OrderModifyRequested():
                     self.manager.apply(event)
-                    self._checker.on_message(event.order_ref)
+                    self._books.changed(event.order_ref, event.at_ns)
+                    self._books.message(event.order_ref)
+                case OrderCancelRequested():
+                    self.manager.apply(event)
+                    self._books.message(event.order_ref)
                 case OrderUpdate() | Execution() | CommissionReport():
                     effects = self._fold(event)
                 case LimitsProposed() | LimitsApproved():
@@ -313,8 +341,6 @@ class OrderDesk:
             commissions += [effect for effect in effects if isinstance(effect, CommissionBooked)]
             self._book([effect for effect in effects if not isinstance(effect, CommissionBooked)])
         self._book(commissions)
-        for record in self.manager.working():
-            self._checker.on_order_modified(record.order.order_ref, record.limit_price)
         if self._journal.is_halted() and self._checker.state is State.ACTIVE:  # the replay itself halted
             self._checker.set_halted(True)
 
@@ -323,14 +349,19 @@ class OrderDesk:
         now = self._clock.now_ns()
         self.take_in(missing_executions(self.manager, state.executions))
         self.take_in(settle_fates(self.manager, state.working_orders, now))
-        differences = position_differences(self.portfolio.positions, state.positions)
-        self.disputed = frozenset(con_id for con_id, _, _ in differences)
-        if differences:
+        self.differences = position_differences(self.portfolio.positions, state.positions)
+        if self.differences:
             listed = ", ".join(
-                f"{con_id}: {ours} here, {theirs} there" for con_id, ours, theirs in differences
+                f"{con_id}: {ours} here, {theirs} there" for con_id, ours, theirs in self.differences
             )
-            self.halt(f"positions differ from the broker's ({listed})")
-        return differences
+            why = unreported.describe(self.manager, self.differences)
+            self.halt(f"positions differ from the broker's ({listed})" + (f"; {why}" if why else ""))
+        return self.differences
+
+    @property
+    def disputed(self) -> frozenset[int]:
+        """Contracts on which the broker counts otherwise."""
+        return frozenset(con_id for con_id, _, _ in self.differences)
 
     def is_disputed(self, order: Order) -> bool:
         """Tell whether the broker counts a leg's position otherwise: a "close" might open there."""

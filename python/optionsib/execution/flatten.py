@@ -71,6 +71,8 @@ def position_orders(
             continue
         legs = (OrderLeg(con_id, -1 if held > 0 else 1),)
         limit = crossing_limit(legs, touches)
+        if limit:  # a quote off the tick grid must still be crossed
+            limit = contracts[con_id].tick_grid.ceil(limit)
         if not limit:  # no offer, or nobody bids: a limit order at zero is none
             side = "bid" if held > 0 else "offer"
             stuck.append(f"{contracts[con_id].local_symbol or con_id}: {held:+d}, no {side}")

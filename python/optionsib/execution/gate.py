@@ -54,6 +54,7 @@ def decide(
         order=risk.order,
         max_loss=risk.max_loss,
         reduces_risk=risk.reduces_risk,
+        attached=risk.attached,
     )
 
 
@@ -91,6 +92,6 @@ def _strategy_objection(strategy: StrategyDecision | None, risk: RiskVerdict) ->
         return f"decision is about {strategy.candidate_id}, not {risk.candidate_id}"
     if not strategy.accepts:
         return strategy.reason or "strategy refuses"
-    if strategy.order != risk.order:
+    if strategy.order != risk.order or strategy.attached != risk.attached:
         return "strategy and risk judged different orders"
     return ""

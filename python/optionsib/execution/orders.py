@@ -1,9 +1,12 @@
 """Orders and what became of them: a fold over journaled events.
 
 1. A fill is booked once per execution id, whatever else arrives, in whatever order, however often.
-2. Units filled come from executions alone; a status never fills anything.
+2. Units filled come from executions alone (of the combination, or of its legs where they fill apart); a
+   status never fills anything.
 3. An order is done when all units are filled, or the broker ended it and no unit more can come.
 4. After the end a late execution is still booked; a late status changes nothing.
+5. A change holds when the broker works it; until then it may come, or may not, and both are reckoned with.
+6. Attached orders are submitted with their parent or not at all; one that ended unfilled leaves orphans.
 
 The same fold rebuilds the state after a restart, so nothing here reads a clock or sends anything.
 """
@@ -12,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import msgspec
 
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import (
@@ -23,31 +28,93 @@ from optionsib.common.events import (
     OrderUpdate,
 )
 from optionsib.common.types import Order
+from optionsib.execution.legs_apart import UnitsOfLegs
 
 OrderEvent = (
     OrderSubmitted | OrderModifyRequested | OrderCancelRequested | OrderUpdate | Execution | CommissionReport
 )
 
 
+# What a change may change.
+TERMS = ("limit_price", "quantity", "stop_price", "trail_amount", "trail_percent")
+
+
+def change_between(working: Order, wanted: Order, at_ns: int) -> OrderModifyRequested:
+    """Return the change that makes ``wanted`` of ``working``.
+
+    Raises
+    ------
+    ExecutionError
+        If they differ in more than terms, or in nothing.
+    """
+    terms = {name: getattr(wanted, name) for name in TERMS}
+    if msgspec.structs.replace(working, **terms) != wanted:
+        raise ExecutionError(
+            f"order {working.order_ref!r} is working; only {', '.join(TERMS)} can change, nothing was changed"
+        )
+    changed = {name: value for name, value in terms.items() if value != getattr(working, name)}
+    if not changed or changed.get("stop_price", 0) is None:
+        raise ExecutionError(f"order {working.order_ref!r}: the change changes nothing, or takes a stop away")
+    return OrderModifyRequested(order_ref=working.order_ref, at_ns=at_ns, **changed)
+
+
+def with_terms(order: Order, terms: OrderModifyRequested | OrderUpdate) -> Order:
+    """Return ``order`` on the terms that a change or the broker names; what is None stays."""
+    named = {name: getattr(terms, name) for name in TERMS if getattr(terms, name) is not None}
+    if all(getattr(order, name) == value for name, value in named.items()):
+        return order
+    return msgspec.structs.replace(order, **named)
+
+
 @dataclass(slots=True)
 class OrderRecord:
-    """One order of ours. ``limit_price`` is the limit the broker works, as far as is known."""
+    """One order of ours.
+
+    ``order`` has the terms that the broker works, as far as is known; ``requested`` those of a change
+    that has no answer yet. ``attached``: the references of the orders that its fill puts to work.
+    """
 
     order: Order
     submitted_ns: int
-    limit_price: int
+    attached: tuple[str, ...] = ()
+    requested: Order | None = None
     status: str = "submitted"
     perm_id: int = 0
     filled: int = 0
     cancel_requested: bool = False
-    modify_pending: bool = False
     last_message: str = ""
     legs_filled: dict[int, int] = field(default_factory=dict)
+    units_of_legs: UnitsOfLegs | None = None
+
+    def __post_init__(self) -> None:
+        self.units_of_legs = self.units_of_legs or UnitsOfLegs.of(self.order)
+
+    @property
+    def limit_price(self) -> int:
+        """The limit that the broker works, 1/10000."""
+        return self.order.limit_price
+
+    @property
+    def modify_pending(self) -> bool:
+        """Whether a change has no answer yet."""
+        return self.requested is not None
+
+    @property
+    def most_units(self) -> int:
+        """Units that may fill in all, a change without an answer included."""
+        asked = 0 if self.requested is None else self.requested.quantity
+        return max(self.order.quantity, asked)
+
+    @property
+    def highest_limit(self) -> int:
+        """The dearest limit that it may fill at, a change without an answer included."""
+        limit = self.order.limit_price
+        return limit if self.requested is None else max(limit, self.requested.limit_price)
 
     @property
     def remaining(self) -> int:
-        """Units still open."""
-        return self.order.quantity - self.filled
+        """Units that may still fill."""
+        return self.most_units - self.filled
 
     @property
     def is_done(self) -> bool:
@@ -110,21 +177,44 @@ class OrderManager:
         """Return the orders that are not done, oldest first."""
         return [record for record in self.records.values() if not record.is_done]
 
+    def orphans(self) -> list[OrderRecord]:
+        """Return the working orders whose parent ended without a fill: nothing will put them to work."""
+        return [record for record in self.working() if self._is_orphan(record)]
+
+    def _is_orphan(self, record: OrderRecord) -> bool:
+        parent = self.records.get(record.order.parent_ref)
+        return parent is not None and parent.is_done and parent.filled == 0
+
+    def exits_behind(self) -> list[Order]:
+        """Return the exits with fewer units than their parent since it was made larger, with as many."""
+        wanted = []
+        for record in self.working():
+            parent = self.records.get(record.order.parent_ref)
+            if parent is None or parent.modify_pending or record.modify_pending or record.cancel_requested:
+                continue
+            closed = sum(
+                self.records[ref].filled for ref in parent.attached if self.records[ref] is not record
+            )
+            units = (parent.filled if parent.is_done else parent.order.quantity) - closed
+            if record.order.quantity < units:
+                wanted.append(msgspec.structs.replace(record.order, quantity=units))
+        return wanted
+
     def apply(self, event: OrderEvent) -> list[Effect]:
         """Fold one event in and return what changed; an event already known changes nothing.
 
         Raises
         ------
         ExecutionError
-            If the event names an order that was never submitted, or fills more than was ordered;
-            the state is unchanged.
+            If the event names an order that was never submitted, fills more than was ordered, or changes
+            what cannot change; the state is unchanged.
         """
         match event:
             case OrderSubmitted():
                 self._submit(event)
                 return []
             case OrderModifyRequested():
-                self._record(event.order_ref).modify_pending = True
+                self._modify(event)
                 return []
             case OrderCancelRequested():
                 self._record(event.order_ref).cancel_requested = True
@@ -149,10 +239,25 @@ class OrderManager:
             ) from None
 
     def _submit(self, event: OrderSubmitted) -> None:
-        order = event.order
-        if order.order_ref in self.records:
-            raise ExecutionError(f"order {order.order_ref!r} was submitted before; nothing changed")
-        self.records[order.order_ref] = OrderRecord(order, event.at_ns, order.limit_price)
+        refs = [order.order_ref for order in (event.order, *event.attached)]
+        for ref in refs:
+            if ref in self.records or refs.count(ref) > 1:
+                raise ExecutionError(f"order {ref!r} was submitted before; nothing changed")
+        for order in (event.order, *event.attached):
+            self.records[order.order_ref] = OrderRecord(order, event.at_ns)
+        self.records[refs[0]].attached = tuple(refs[1:])
+
+    def _modify(self, event: OrderModifyRequested) -> None:
+        record = self._record(event.order_ref)
+        wanted = with_terms(record.requested or record.order, event)
+        if record.is_done:
+            raise ExecutionError(f"order {event.order_ref!r} has ended; nothing changed")
+        if wanted.quantity <= record.filled:
+            raise ExecutionError(
+                f"order {event.order_ref!r}: quantity {wanted.quantity} is not above the {record.filled} "
+                "filled; nothing changed"
+            )
+        record.requested = wanted
 
     def _update(self, event: OrderUpdate) -> list[Effect]:
         record = self._record(event.order_ref)
@@ -161,12 +266,15 @@ class OrderManager:
         if record.is_done:
             return []
         record.last_message = event.message or record.last_message
-        if event.limit_price is not None:
-            record.limit_price = event.limit_price
-            record.modify_pending = False
+        if event.quantity is None or event.quantity >= max(record.filled, 1):
+            record.order = with_terms(record.order, event)
+        if event.limit_price is not None and not event.pending:
+            record.requested = None
         # "filled" is only a hint: the executions will say so (sentence 2).
         if event.status in ("unconfirmed", "working", "cancelled", "rejected"):
             record.status = event.status
+        if record.remaining == 0 and record.status not in ("cancelled", "rejected"):
+            record.status = "filled"  # made no larger than what has filled
         return [OrderDone(record)] if record.is_done else []
 
     def _execute(self, execution: Execution) -> list[Effect]:
@@ -177,24 +285,22 @@ class OrderManager:
         order = record.order
         single = len(order.legs) == 1
         effects: list[Effect] = []
-        if execution.is_combo or single:
-            per_unit = abs(order.legs[0].ratio) if single else 1
-            units, rest = divmod(execution.quantity, per_unit)
-            if rest or record.filled + units > order.quantity:
-                raise ExecutionError(
-                    f"execution {execution.execution_id} of {execution.quantity} does not fit order "
-                    f"{order.order_ref}: {record.filled} of {order.quantity} filled; not booked"
-                )
-            price = execution.price * per_unit * (execution.side if single else 1)
-            was_done = record.is_done
-            effects.append(UnitsFilled(record, execution, units, price, record.filled))
-            record.filled += units
-            if record.remaining == 0 and record.status not in ("cancelled", "rejected"):
-                record.status = "filled"
-                if not was_done:
-                    effects.append(OrderDone(record))
         if not execution.is_combo:
             self._check_leg(record, execution)
+        if record.units_of_legs is not None:
+            if not execution.is_combo:
+                for units, price in record.units_of_legs.add(
+                    execution.con_id, execution.quantity, execution.price
+                ):
+                    effects += self._fill_units(record, execution, units, price)
+        elif execution.is_combo or single:
+            per_unit = abs(order.legs[0].ratio) if single else 1
+            units, rest = divmod(execution.quantity, per_unit)
+            if rest or units > record.remaining:
+                raise _does_not_fit(record, execution)
+            price = execution.price * per_unit * (execution.side if single else 1)
+            effects += self._fill_units(record, execution, units, price)
+        if not execution.is_combo:
             filled = record.legs_filled
             filled[execution.con_id] = filled.get(execution.con_id, 0) + execution.side * execution.quantity
             effects.insert(0, LegFilled(record, execution))
@@ -202,6 +308,17 @@ class OrderManager:
         early = self._early_commissions.pop(execution.execution_id, None)
         if early is not None:
             effects += self._book_commission(execution, early)
+        return effects
+
+    @staticmethod
+    def _fill_units(record: OrderRecord, execution: Execution, units: int, price: int) -> list[Effect]:
+        was_done = record.is_done
+        effects: list[Effect] = [UnitsFilled(record, execution, units, price, record.filled)]
+        record.filled += units
+        if record.remaining == 0 and record.status not in ("cancelled", "rejected"):
+            record.status = "filled"
+            if not was_done:
+                effects.append(OrderDone(record))
         return effects
 
     def _refuse_correction(self, execution: Execution) -> None:
@@ -218,6 +335,9 @@ class OrderManager:
     def _check_leg(record: OrderRecord, execution: Execution) -> None:
         for leg in record.order.legs:
             if leg.con_id == execution.con_id and leg.ratio * execution.side > 0:
+                filled = abs(record.legs_filled.get(leg.con_id, 0)) + execution.quantity
+                if record.units_of_legs is not None and filled > abs(leg.ratio) * record.most_units:
+                    raise _does_not_fit(record, execution)
                 return
         raise ExecutionError(
             f"execution {execution.execution_id} trades contract {execution.con_id} on side "
@@ -236,3 +356,10 @@ class OrderManager:
     def _book_commission(self, execution: Execution, amount: int) -> list[Effect]:
         self.commissions[execution.execution_id] = amount
         return [CommissionBooked(self.records[execution.order_ref], execution, amount)]
+
+
+def _does_not_fit(record: OrderRecord, execution: Execution) -> ExecutionError:
+    return ExecutionError(
+        f"execution {execution.execution_id} of {execution.quantity} does not fit order "
+        f"{record.order.order_ref}: {record.filled} of {record.most_units} filled; not booked"
+    )

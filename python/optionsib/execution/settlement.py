@@ -1,6 +1,7 @@
 """From fills to vault movements.
 
-1. Approval reserves the order's maximum loss and its fees; no reserve, no order.
+1. Approval reserves the order's maximum loss and its fees; no reserve, no order. Approved again on other
+   terms, every unit that may still fill is reserved at the dearer of both.
 2. A fill moves its share of that into the trade's escrow, the fee of the way out included.
 3. A closing fill returns its share of the escrow, plus the profit or minus the loss.
 4. Commissions are paid from the free balance once they are known; the end of an order frees the rest.
@@ -10,8 +11,10 @@ Every movement carries the execution's id, so a restart may repeat all of them a
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from optionsib.common.ports import SettlementLedger
-from optionsib.common.types import price_to_money
+from optionsib.common.types import Order, price_to_money
 from optionsib.execution.orders import (
     CommissionBooked,
     Effect,
@@ -21,24 +24,60 @@ from optionsib.execution.orders import (
 from optionsib.execution.portfolio import Portfolio, Trade
 
 
+@dataclass(slots=True)
+class _Reserve:
+    """``amount`` (money) for ``units`` units, ``moved`` of which have filled."""
+
+    amount: int
+    units: int
+    moved: int = 0
+
+    def share_until(self, moved: int) -> int:
+        """Return what the first ``moved`` units take, so that rounding never loses a unit of money."""
+        return self.amount * min(moved, self.units) // self.units
+
+
 class Settlement:
     """Calls the ledger for each effect, in the effects' order."""
 
     def __init__(self, ledger: SettlementLedger, portfolio: Portfolio) -> None:
         self._ledger = ledger
         self._portfolio = portfolio
-        self._max_loss: dict[str, int] = {}
+        self._reserves: dict[str, _Reserve] = {}
 
-    def approve(self, order_ref: str, max_loss: int) -> str | None:
-        """Reserve ``max_loss`` (money) for an order; return None or why the vault refuses."""
-        refusal = self._ledger.reserve(order_ref, max_loss) if max_loss > 0 else None
+    def approve(self, order: Order, max_loss: int, filled: int = 0) -> str | None:
+        """Reserve ``max_loss`` (money) for what ``filled`` leaves open of an order.
+
+        Return None, or why the vault refuses (the reserve is as before then).
+        """
+        reserve = self._reserve_for(order, max_loss, filled)
+        refusal = self._ledger.reserve(order.order_ref, reserve.amount) if reserve.amount > 0 else None
         if refusal is None:
-            self._max_loss[order_ref] = max(max_loss, self._max_loss.get(order_ref, 0))
+            self._reserves[order.order_ref] = reserve
         return refusal
 
-    def restore(self, order_ref: str, max_loss: int) -> None:
+    def restore(self, order: Order, max_loss: int, filled: int = 0) -> None:
         """Take over what an earlier run had reserved, from its decision records."""
-        self._max_loss[order_ref] = max(max_loss, self._max_loss.get(order_ref, 0))
+        self._reserves[order.order_ref] = self._reserve_for(order, max_loss, filled)
+
+    def _reserve_for(self, order: Order, max_loss: int, filled: int) -> _Reserve:
+        units = order.quantity - filled
+        before = self._reserves.get(order.order_ref)
+        if before is None or before.moved >= before.units:
+            return _Reserve(max_loss, units)
+        # The change may still be refused: what works now must stay covered too.
+        open_before = before.units - before.moved
+        left = before.amount - before.share_until(before.moved)
+        most = max(units, open_before)
+        return _Reserve(max(-(-max_loss * most // units), -(-left * most // open_before)), most)
+
+    def reserve_again(self, order_ref: str, units: int) -> str | None:
+        """Reserve anew what ``units`` more of an order take, which has ended; return None or a refusal."""
+        reserve = self._reserves.get(order_ref)
+        if reserve is None:
+            return None
+        amount = reserve.share_until(reserve.moved + units) - reserve.share_until(reserve.moved)
+        return self._ledger.reserve(order_ref, amount) if amount > 0 else None
 
     def release(self, order_ref: str) -> int:
         """Free the reserve of an order that was never sent; return the amount."""
@@ -60,13 +99,6 @@ class Settlement:
             case _:
                 pass
 
-    def _pay_fee(self, effect: CommissionBooked) -> None:
-        reference, trade_id = effect.execution.execution_id, effect.record.order.trade_id
-        if effect.amount > 0:
-            self._ledger.fee(reference, trade_id, effect.amount)
-        elif effect.amount < 0:
-            self._ledger.close(f"{reference} rebate", trade_id, 0, -effect.amount)
-
     def _open(self, effect: UnitsFilled, trade: Trade) -> None:
         amount = self._share_of_reserve(effect)
         if amount > 0:
@@ -75,10 +107,12 @@ class Settlement:
             trade.escrow += amount
 
     def _share_of_reserve(self, effect: UnitsFilled) -> int:
-        """Escrow of the filled units, by cumulative shares, so that rounding never loses a unit."""
-        total, size = self._max_loss.get(effect.record.order.order_ref, 0), effect.record.order.quantity
-        after = effect.filled_before + effect.quantity
-        return total * after // size - total * effect.filled_before // size
+        reserve = self._reserves.get(effect.record.order.order_ref)
+        if reserve is None:
+            return 0
+        before = reserve.share_until(reserve.moved)
+        reserve.moved += effect.quantity
+        return reserve.share_until(reserve.moved) - before
 
     def _close(self, effect: UnitsFilled, trade: Trade) -> None:
         units = effect.quantity

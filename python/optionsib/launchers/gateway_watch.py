@@ -59,7 +59,9 @@ async def metrics_endpoint(port: int | None, broker: BrokerAPI, bus: LocalBus) -
     counters = dict.fromkeys(COUNTED.values(), 0)
 
     def count(event: Event) -> None:
-        counters[COUNTED[type(event)]] += 1
+        counters[COUNTED[type(event)]] += 1 + (
+            len(event.attached) if isinstance(event, OrderSubmitted) else 0
+        )
 
     for kind in COUNTED:
         bus.subscribe(kind, count)

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -40,10 +40,12 @@ from optionsib.common.events import (
 from optionsib.common.faults import fault_point
 from optionsib.common.fees import FeeTable
 from optionsib.common.logging import configure_logging, get_logger, shutdown_logging
+from optionsib.common.ports import Clock
 from optionsib.common.session_view import SessionView
-from optionsib.common.types import SECOND_NS, Json
+from optionsib.common.types import SECOND_NS, Contract, Json
 from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
+from optionsib.launchers.booking import booking_handlers
 from optionsib.launchers.gateway_watch import message_log, metrics_endpoint
 from optionsib.launchers.state_folder import (
     RescueWatch,
@@ -239,7 +241,8 @@ async def _trade_with(
             record=lambda transaction: _write_down(bus, journal, transaction),
         )
         fee = FeeTable(config.fees, trading_day).total(1)
-        fees = {contract.con_id: fee for contract in (chain.underlying, *chain.options)}
+        contracts = {contract.con_id: contract for contract in (chain.underlying, *chain.options)}
+        fees = dict.fromkeys(contracts, fee)
         stream = EventStream(bus, journal, stream_endpoint(config))
         trader = QuantumTrader(
             config=config,
@@ -252,7 +255,7 @@ async def _trade_with(
             ledger=ledger,
             model=model,
             curve=RateCurve.from_config(config.rates, trading_day),
-            checker=LimitChecker(config.limits, (chain.underlying, *chain.options), fees),
+            checker=LimitChecker(config.limits, tuple(contracts.values()), fees),
             notices=(*setup.notices, UNIT_NOTE),
             show=stream.before(show),
             was_rescued=RescueWatch(setup.state_folder),
@@ -260,7 +263,7 @@ async def _trade_with(
         log_events(bus)
         with _signals(trader):
             async with (
-                ControlServer(control_endpoint(config), _handlers(trader, broker)),
+                ControlServer(control_endpoint(config), _handlers(trader, broker, clock, contracts)),
                 metrics_endpoint(setup.metrics_port, broker, bus),
             ):
                 try:
@@ -354,7 +357,9 @@ def _signals(trader: QuantumTrader) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _handlers(trader: QuantumTrader, broker: BrokerAPI) -> dict[str, Handler]:
+def _handlers(
+    trader: QuantumTrader, broker: BrokerAPI, clock: Clock, contracts: Mapping[int, Contract]
+) -> dict[str, Handler]:
     """Return the operator's commands. Each takes effect at once or at the end of the running step."""
 
     def status() -> Json:
@@ -405,6 +410,7 @@ def _handlers(trader: QuantumTrader, broker: BrokerAPI) -> dict[str, Handler]:
 
     return {
         "status": status,
+        **booking_handlers(trader.desk, clock, contracts),
         "halt": halt,
         "resume": resume,
         "cancel-all": cancel_all,

@@ -160,7 +160,7 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
         case Refusal():
             facts.other_refusals.append(event)
         case OrderSubmitted():
-            facts.orders[event.order.order_ref] = event.order
+            facts.orders |= {order.order_ref: order for order in (event.order, *event.attached)}
         case Execution() if event.execution_id not in seen:
             seen.add(event.execution_id)
             facts.executions.append(event)

@@ -41,7 +41,7 @@ from optionsib._native import _core
 from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import RiskVerdict
-from optionsib.common.types import MONEY_SCALE, Contract, Order
+from optionsib.common.types import MONEY_SCALE, Contract, Order, OrderLeg
 from optionsib.risk.limit_types import Exposure, State
 from optionsib.risk.limit_values import contract_rows, limit_values
 from optionsib.risk.records import CHECK_NAMES, ORDER_RECORD, STILL_ANSWERS, VERDICT_RECORD
@@ -127,6 +127,7 @@ class LimitChecker:
         self._limits = limits
         self._restricted: set[int] = set()
         self._restrict(limits.restricted)
+        self._fees = dict(fees)
         self._handles: dict[str, int] = {}
         self._last_check_ns = 0
 
@@ -299,6 +300,19 @@ class LimitChecker:
         """The contracts, in their order."""
         return tuple(self._contracts)
 
+    def unit_fee(self, legs: Sequence[OrderLeg]) -> int:
+        """Return the fee estimate (money) of one unit of ``legs``, one way.
+
+        Raises
+        ------
+        ValueError
+            If a leg's contract is unknown.
+        """
+        unknown = [leg.con_id for leg in legs if leg.con_id not in self._fees]
+        if unknown:
+            raise ValueError(f"con_id {unknown[0]} is unknown")
+        return sum(abs(leg.ratio) * self._fees[leg.con_id] for leg in legs)
+
     def snapshot(self) -> bytes:
         """Return everything that bookings, states and switches have made, for ``restore``.
 
@@ -366,8 +380,9 @@ class LimitChecker:
     def check(self, candidate_id: str, order: Order, now_ns: int) -> RiskVerdict:
         """Judge one exact order at ``now_ns`` (UTC ns). Nothing is booked.
 
-        If ``order.order_ref`` is working already (a reprice), the order replaces that version in all
-        sums. ``max_loss`` of the verdict is the worst loss of this order alone with fees both ways,
+        If ``order.order_ref`` is working already (other terms for it), the order replaces that version in
+        all sums; its quantity is then what would still be open. Made smaller, and no dearer, it reduces
+        risk. ``max_loss`` of the verdict is the worst loss of this order alone with fees both ways,
         ``UNBOUNDED_LOSS`` where there is no bound.
 
         Raises
@@ -497,8 +512,8 @@ class LimitChecker:
     def on_order_working(self, order: Order, now_ns: int | None = None) -> None:
         """Book an order that is being sent; it counts in the rate window once.
 
-        ``now_ns`` defaults to the time of the latest ``check``. A repeated ``order_ref`` only takes over
-        the limit price.
+        ``now_ns`` defaults to the time of the latest ``check``. A repeated ``order_ref`` takes over the
+        quantity, as what is open now, and the limit price.
 
         Raises
         ------
@@ -509,7 +524,7 @@ class LimitChecker:
         """
         handle = self._handles.get(order.order_ref)
         if handle is not None:
-            self.on_order_modified(order.order_ref, order.limit_price)
+            self.on_order_modified(order.order_ref, order.quantity, order.limit_price)
             return
         handle = self._native.add_working(order, self._last_check_ns if now_ns is None else now_ns)
         if handle is None:
@@ -520,15 +535,16 @@ class LimitChecker:
             )
         self._handles[order.order_ref] = handle
 
-    def on_order_modified(self, order_ref: str, limit_price: int) -> None:
-        """Book the limit (1/10000) at which a working order stands now.
+    def on_order_modified(self, order_ref: str, remaining: int, limit_price: int) -> None:
+        """Book that ``remaining`` units of an order may still fill, at ``limit_price`` (1/10000).
 
         Raises
         ------
         ExecutionError
-            If the order is unknown.
+            If the order is unknown, or a number out of range.
         """
-        self._booked(self._native.reprice(self._handle(order_ref), limit_price), order_ref, limit_price)
+        booking = self._native.amend(self._handle(order_ref), remaining, limit_price)
+        self._booked(booking, order_ref, limit_price)
 
     def on_message(self, order_ref: str) -> None:
         """Count a reprice or a cancel that is being sent: one more message towards ``max_order_to_trade``.

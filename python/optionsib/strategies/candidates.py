@@ -97,6 +97,21 @@ class SequentialIds:
             last = max(last, int(identifier[1:]))
         return cls(last)
 
+    def pass_over(self, order_refs: Iterable[str]) -> None:
+        """Go on behind the numbers of orders that are not this journal's; names of another form do not count.
+
+        The account may know orders of another journal: a number given twice would mix up their fills.
+
+        Examples
+        --------
+        >>> ids = SequentialIds(3)
+        >>> ids.pass_over(["O000007", "F1402063380-1", "perm-12"])
+        >>> ids.take()
+        8
+        """
+        numbers = (ref[1:] for ref in order_refs if ref[:1] == "O" and ref[1:].isdecimal())
+        self.last = max(self.last, *(int(number) for number in numbers), 0)
+
     def take(self) -> int:
         """Return the next number."""
         self.last += 1

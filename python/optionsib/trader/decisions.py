@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +19,14 @@ from optionsib.common.config import Config
 from optionsib.common.errors import CircuitOpenError, ModelError
 from optionsib.common.events import DecisionRecord, ModelSignal, StrategyDecision
 from optionsib.common.ports import Clock
-from optionsib.common.types import SECOND_NS, Order
+from optionsib.common.types import SECOND_NS, Contract, Order
 from optionsib.data.live.chain import ChainSnapshot
 from optionsib.execution.desk import OrderDesk
-from optionsib.execution.flatten import crossing_limit, flattening_orders
+from optionsib.execution.flatten import Touch, crossing_limit, flattening_orders
 from optionsib.execution.gate import decide
-from optionsib.execution.orders import OrderRecord
 from optionsib.features.chain_features import ChainFeatures
 from optionsib.models.serving import OnnxModel
 from optionsib.models.vote import vote
-from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
     CancelOrder,
     NewLimit,
@@ -53,14 +53,14 @@ class Decisions:
         config: Config,
         clock: Clock,
         desk: OrderDesk,
-        checker: LimitChecker,
         model: OnnxModel | None,
         ids: SequentialIds,
+        contracts: Mapping[int, Contract],
     ) -> None:
         self._config = config
         self._clock = clock
         self._desk = desk
-        self._checker = checker
+        self._contracts = contracts
         self._model = model
         self._ids = ids
         self._strategy = VerticalResidualStrategy(config.strategy, ids)
@@ -108,7 +108,8 @@ class Decisions:
     ) -> DecisionRecord:
         """Collect the risk vote, pass the gate, and carry the outcome out."""
         now = self._clock.now_ns()
-        verdict = self._checker.check(decision.candidate_id, order, now)
+        decision = self._desk.on_grid(decision)
+        verdict = self._desk.judge(decision.candidate_id, decision.order or order, decision.attached)
         live = self._model.live_model_id() if self._model else None
         record = DecisionRecord(
             candidate_id=decision.candidate_id,
@@ -143,29 +144,38 @@ class Decisions:
 
     async def rework(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
         """Reprice or cancel each working order; a refused reprice leaves the order as it is."""
+        await self.follow_parents()
         now = self._clock.now_ns()
         trades = {trade.trade_id: trade for trade in self._open_trades()}
         for record, working in zip(self._desk.manager.working(), self._working(), strict=True):
-            if record.cancel_requested or record.modify_pending:
-                continue
+            if record.cancel_requested or record.modify_pending or record.order.parent_ref:
+                continue  # the exits of a bracket stand as they were decided
             action = self._strategy.reprice(working, features, now, trades.get(record.order.trade_id))
             match action:
                 case CancelOrder(reason):
                     await self._desk.cancel(record, reason)
                 case NewLimit(limit, reason) if limit != record.limit_price:
-                    await self._reprice(record, limit, reason, features, probabilities)
+                    order = msgspec.structs.replace(record.order, limit_price=limit)
+                    await self.change(order, reason, features, probabilities)
                 case _:
                     pass
 
-    async def _reprice(
+    async def follow_parents(self) -> None:
+        """Make the exits of a bracket as large as their parent, where it has grown."""
+        for order in self._desk.manager.exits_behind():
+            await self.change(order, f"follows {order.parent_ref}")
+
+    async def change(
         self,
-        record: OrderRecord,
-        limit: int,
+        order: Order,
         reason: str,
-        features: ChainFeatures | None,
-        probabilities: Probabilities | None,
-    ) -> None:
-        order = msgspec.structs.replace(record.order, limit_price=limit)
+        features: ChainFeatures | None = None,
+        probabilities: Probabilities | None = None,
+    ) -> DecisionRecord:
+        """Judge a working order on other terms (limit, quantity, stop, trail), and send them if approved.
+
+        Without ``features`` there is no vote of the model: only what adds no risk passes then.
+        """
         candidate = candidate_id(self._ids.take())
         decision = StrategyDecision(
             candidate_id=candidate, strategy=order.strategy, accepts=True, reason=reason, order=order
@@ -173,15 +183,23 @@ class Decisions:
         signal = None
         if order.purpose != "close" and features is not None:
             signal = self._signal(candidate, order, features, probabilities)
-        await self._decide(signal, decision, order)
+        return await self._decide(signal, decision, order)
 
     async def flatten(self, chain: ChainSnapshot) -> None:
         """Close every open trade at the market; orders at work are moved there."""
-        touches = {
-            int(con_id): (to_price(bid), to_price(ask))
-            for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True)
-        }
-        working = {r.order.trade_id: r for r in self._desk.manager.working() if r.order.purpose == "close"}
+        touches: dict[int, Touch] = {}
+        for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True):
+            grid = self._contracts[int(con_id)].tick_grid
+            lowest, highest = to_price(bid), to_price(ask)  # off the grid, they must still be crossed
+            touches[int(con_id)] = (
+                None if lowest is None else grid.floor(lowest),
+                None if highest is None else grid.ceil(highest),
+            )
+        closing = [r for r in self._desk.manager.working() if r.order.purpose == "close"]
+        for record in closing:
+            if record.order.parent_ref or record.order.order_type != "LMT":  # a stop waits; this does not
+                await self._desk.cancel(record, "flatten")
+        working = {record.order.trade_id: record for record in closing}
         trades = [t for t in self._desk.portfolio.open_trades() if t.trade_id not in working]
         orders, _stuck = flattening_orders(trades, touches, lambda: order_ref(self._ids.take()))
         for order in orders:
@@ -197,8 +215,9 @@ class Decisions:
             await self._decide(None, decision, order)
         for record in working.values():
             limit = crossing_limit(record.order.legs, touches)
-            if limit is not None and limit != record.limit_price:
-                await self._reprice(record, limit, "flatten", None, None)
+            at_rest = not record.cancel_requested and not record.modify_pending
+            if limit is not None and limit != record.limit_price and at_rest:
+                await self.change(msgspec.structs.replace(record.order, limit_price=limit), "flatten")
 
     def _open_trades(self) -> list[OpenTrade]:
         return [

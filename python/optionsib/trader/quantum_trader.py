@@ -141,7 +141,7 @@ class QuantumTrader:
             contracts=contracts,
         )
         self._decisions = Decisions(
-            config=config, clock=clock, desk=self.desk, checker=checker, model=model, ids=self._ids
+            config=config, clock=clock, desk=self.desk, model=model, ids=self._ids, contracts=contracts
         )
         title = f"{chain.underlying.symbol} {_date(chain.session_open_ns)}"
         self.narrator = Narrator(title, simulated=chain.simulated, notices=notices, contracts=contracts)
@@ -200,6 +200,7 @@ class QuantumTrader:
             self._recover()
         else:
             self._ledger.fund()
+        self._ids.pass_over(state.order_refs)
         started = SessionStarted(
             at_ns=now,
             resumed=resumed,
@@ -323,6 +324,7 @@ class QuantumTrader:
         if self._was_rescued():
             self.desk.reconcile(await self._broker.refresh())
         await self.desk.cancel_disputed()
+        await self.desk.cancel_orphans()
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
         self._order_block = self._broker.order_block()

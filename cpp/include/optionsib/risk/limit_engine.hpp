@@ -129,7 +129,8 @@ class LimitEngine {
     // strategy known.
     [[nodiscard]] bool is_well_formed(const OrderTerms& order) const;
 
-    // `order` must be well formed. `working`: the handle of the working version that it would replace.
+    // `order` must be well formed. `working`: the handle of the working version that it would replace, with
+    // the units still open as its quantity. Made smaller, and no dearer, it reduces risk.
     [[nodiscard]] Verdict check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder);
 
     // Check and, if accepted, book in one step.
@@ -142,7 +143,8 @@ class LimitEngine {
 
     // A new order is on its way; it counts in the rate window at `now_ns`. kNoOrder: too many work.
     OrderHandle add_working(const OrderTerms& order, std::int64_t now_ns);
-    Booking reprice(OrderHandle handle, std::int64_t limit_price);
+    // From now on `remaining` units of the order may still fill, at `limit_price`.
+    Booking amend(OrderHandle handle, std::int64_t remaining, std::int64_t limit_price);
     // `quantity` units were filled for `cash` in all (nullopt: at the limit); fees are added by estimate.
     Booking fill(OrderHandle handle, std::int64_t quantity, std::optional<Money> cash,
                  std::int64_t now_ns = 0);
@@ -271,6 +273,15 @@ class LimitEngine {
         [[nodiscard]] OrderTerms terms() const {
             return {{legs, leg_count}, remaining, limit_price, trade, account, strategy};
         }
+        // Whether `order` is this one made smaller, and no dearer: it can do nothing that this one cannot.
+        [[nodiscard]] bool shrinks_to(const OrderTerms& order) const {
+            if (order.legs.size() != leg_count || order.quantity >= remaining) return false;
+            for (std::uint32_t i = 0; i < leg_count; ++i) {
+                if (order.legs[i].contract != legs[i].contract || order.legs[i].ratio != legs[i].ratio)
+                    return false;
+            }
+            return order.limit_price <= limit_price;
+        }
     };
     // Limits as they are compared.
     struct Bounds {
@@ -349,7 +360,7 @@ class LimitEngine {
     [[nodiscard]] std::uint64_t screen_losses(const OrderTerms& order, Money& own_loss);
     [[nodiscard]] Money order_loss(const OrderTerms& order);
     // The mask of what refuses the order in the end; 0 accepts. `is_full`: whether it reduces risk, and its
-    // own loss, are wanted even where they do not decide.
+    // own loss, are wanted even where they do not decide. `reduces`: in, whether that is known already.
     [[nodiscard]] std::uint64_t judge(const OrderTerms& order, std::int64_t now_ns, bool is_new, bool is_full,
                                       bool& reduces, Money& own_loss);
     [[nodiscard]] Verdict verdict_on(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask,

@@ -12,6 +12,7 @@ _SHARING = (
 ADVICE: dict[int, str] = {
     100: "Too many messages a second: lower gateway.messages_per_second, or stop this user's other programs.",
     101: "All market data lines are used: watch fewer contracts or buy a quote booster pack.",
+    102: "A request id was used twice; the gateway asks for the stream again under a new one.",
     103: "An order id was used before; the gateway asks for new ids and never sends again by itself.",
     104: "The order has filled already; nothing to do.",
     105: "The change does not fit the order; the order works on as it was.",
@@ -28,7 +29,7 @@ ADVICE: dict[int, str] = {
     309: "Too many market depth subscriptions; three are allowed by default.",
     320: "TWS could not read a request; please report it with --log-messages.",
     321: f"TWS refused to validate the request; if it names Read-Only mode, untick Read-Only API. {_API}.",
-    322: "A request id was used twice; the gateway takes new ones after it connects again.",
+    322: "A request id was used twice; the gateway asks for the stream again under a new one.",
     326: "Another program is connected with this client id: stop it, or set another gateway.client_id.",
     354: "No market data subscription for this contract: Client Portal > Settings > Market Data.",
     382: f"The order is larger than the size limit of the precautionary settings. {_PRECAUTIONS}.",
@@ -67,6 +68,8 @@ ADVICE: dict[int, str] = {
     -7: "A planned outage of the broker begins or ends; orders wait until it is over.",
     -8: "Quotes are stale, or fresh again; stale ones are not traded on.",
     -9: "The broker closed a position by force: reduce positions or add funds.",
+    -10: "A commission is not known, or is a rebate of exactly 1.00: take it from the account statement.",
+    -12: "A price was rounded onto the tick grid before the order left; nothing to do.",
 }
 
 

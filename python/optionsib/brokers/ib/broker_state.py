@@ -78,6 +78,7 @@ class StateQuery:
             working_orders=tuple(self._describe(o) for o in working if o is not None and not o.ended),
             executions=self._orders.executions.all(),
             cash=self._cash_of(cash),
+            order_refs=self._orders.references(),
         )
 
     async def orders(self, session: TwsSession) -> set[str]:
@@ -106,6 +107,8 @@ class StateQuery:
     async def commissions(self, session: TwsSession) -> None:
         """Ask executions again for commissions that were lost on the way, a few times each.
 
+        What is not known then is told once and stays open: it is not guessed.
+
         Raises
         ------
         BrokerError
@@ -120,8 +123,12 @@ class StateQuery:
             return
         async with self._turn:
             await session.ask("executions", session.reqExecutionsAsync, self._timeout)
+        still_missing = set(self._orders.executions.without_commission())
         for execution_id in missing:
             self._looks[execution_id] = self._looks.get(execution_id, 0) + 1
+            if self._looks[execution_id] == COMMISSION_LOOKS and execution_id in still_missing:
+                word = self._orders.executions.word_on(execution_id)
+                self._inbox.notice(codes.COMMISSION_OPEN, f"commission of execution {execution_id}: {word}")
 
     async def positions(self, session: TwsSession) -> dict[int, int]:
         """Ask the account's positions: signed quantity per contract, checked against our own fills.
@@ -201,13 +208,7 @@ class StateQuery:
         }
 
     def _describe(self, order: TrackedOrder) -> OrderUpdate:
-        return OrderUpdate(
-            order_ref=order.order_ref,
-            status=order.status,
-            at_ns=self._clock.now_ns(),
-            perm_id=order.perm_id,
-            limit_price=order.limit_price,
-        )
+        return order.describe(self._clock.now_ns())
 
     def _cash_of(self, rows: Sequence[tuple[str, str, str, str]]) -> int:
         for account, tag, value, _currency in rows:

@@ -59,6 +59,11 @@ class TwsClient(Client):
         if self._sender is not None:
             self._sender.urgent |= {_TIME_REQUEST}
 
+    def slow_down(self) -> None:
+        """Send more slowly for a while: the server has complained."""
+        if self._sender is not None:
+            self._sender.slow_down()
+
     def _write(self, message: str) -> None:
         if self.tap is not None:
             self.tap("out", message.split("\0")[:-1])

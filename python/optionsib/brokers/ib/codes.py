@@ -17,6 +17,8 @@ POSITIONS_DIFFER = -5  # the broker's positions are not what our own fills make
 ORDER_UNCONFIRMED = -6  # an order without an answer, which the broker does not list either
 LIQUIDATION = -9  # the broker closed a position by force
 QUIET_WINDOW = -7  # a planned outage of the broker begins or ends
+COMMISSION_OPEN = -10  # a commission that is still not known after several questions
+PRICE_ROUNDED = -12  # a price was rounded onto the tick grid before the order left
 QUOTES_STALE = -8  # watched quotes are no longer, or again, fit to trade on
 
 CLIENT_ID_IN_USE = 326
@@ -27,6 +29,9 @@ HISTORY_REFUSED = 162
 PORT_CHANGED = 1300
 UNKNOWN_TICKER = 300  # a cancel that crossed with the end of a subscription
 COMPETING_SESSION = 10197  # the same user is logged in elsewhere and gets the live data
+
+# The request for a stream did not arrive (too fast), or its id was another's: it is asked for under a new id.
+STREAM_LOST = frozenset({100, 102, 322})
 
 # State of the data farms: what it says about the farm that the text names.
 FARM_DOWN = frozenset({2103, 2105, 2110, 2157})

@@ -16,8 +16,10 @@ from typing import Literal
 
 from optionsib.brokers.api import BrokerState, MessageTap
 from optionsib.brokers.ib import codes
+from optionsib.brokers.ib.backoff import LONGEST_SECONDS, Backoff
 from optionsib.brokers.ib.broker_state import StateQuery
 from optionsib.brokers.ib.health import ConnectionState, GatewayHealth
+from optionsib.brokers.ib.heartbeat import beat
 from optionsib.brokers.ib.inbox import Inbox
 from optionsib.brokers.ib.pacing import TokenBucket
 from optionsib.brokers.ib.quiet import QuietCalendar
@@ -26,7 +28,6 @@ from optionsib.common.config import GatewayConfig
 from optionsib.common.errors import BrokerError
 from optionsib.common.ports import Clock
 
-LONGEST_PAUSE_SECONDS = 30.0
 LINGERING_PAUSE_SECONDS = 5.0
 COMMISSION_SECONDS = 10.0  # how often commissions that are still unknown are asked for
 CARE_SECONDS = 0.5  # how often silence is looked for
@@ -52,6 +53,9 @@ class Connection:
     cares : bool
         Whether heartbeats and care run by themselves (real pace); in lockstep a heartbeat would let time
         go on, so care is taken between steps.
+    confirm_seconds : float
+        How long an order may wait for the broker's word before the broker is asked, where care runs by
+        itself.
     tap : callable, optional
         Sees every message.
     """
@@ -66,6 +70,7 @@ class Connection:
         account: str,
         rate: int,
         cares: bool,
+        confirm_seconds: float = 5.0,
         tap: MessageTap | None = None,
     ) -> None:
         self.lost = asyncio.Event()
@@ -76,6 +81,8 @@ class Connection:
         self._account = account
         self._rate = rate
         self._cares = cares
+        self._confirm_seconds = confirm_seconds
+        self._doubtful: dict[tuple[str, int], float] = {}  # order, its last message -> since when
         self._tap = tap
         self._quiet = QuietCalendar(config.quiet_windows)
         self._quiet_told = ""
@@ -154,9 +161,10 @@ class Connection:
         if attempts < 1:
             raise BrokerError(f"attempts is {attempts}, expected at least 1")
         await self.close("reconnect() was called")
-        began, failed, tries = self._clock.monotonic(), 0, 0
+        began, failed = self._clock.monotonic(), 0
+        backoff = Backoff(first_wait_seconds, self._random)
         while True:
-            longest = LONGEST_PAUSE_SECONDS
+            longest = LONGEST_SECONDS
             try:
                 return await self.open()
             except BrokerError:
@@ -167,9 +175,7 @@ class Connection:
                     failed += 1
                 if failed >= attempts:
                     raise
-            pause = min(longest, first_wait_seconds * 2 ** min(tries, 16))
-            tries += 1
-            await asyncio.sleep(pause * (0.5 + self._random.random() / 2))
+            await asyncio.sleep(backoff.pause(longest))
 
     async def close(self, because: str) -> None:
         """Close the connection if there is one; orders stay at the broker."""
@@ -268,7 +274,11 @@ class Connection:
         if self._cares or after_step:
             inbox.market.reopen_silent(session)
         inbox.market.judge()
-        if (inbox.reconcile or inbox.orders.has_doubles_to_end()) and not inbox.link_lost:
+        if inbox.too_fast:
+            inbox.too_fast = False
+            session.client.slow_down()
+        asks = inbox.reconcile or inbox.orders.has_doubles_to_end() or self._doubts_orders()
+        if asks and not inbox.link_lost:
             inbox.reconcile = False
             self._reconciling += 1
             try:
@@ -283,6 +293,18 @@ class Connection:
             self._commissions_due = now + COMMISSION_SECONDS
             await self._state.commissions(session)
 
+    def _doubts_orders(self) -> bool:
+        """Tell whether the broker must be asked about an order because its word does not come by itself.
+
+        In lockstep nothing comes late, and ``settle`` asks.
+        """
+        if not self._cares:
+            return False
+        now = self._clock.monotonic()
+        doubts = {(order.order_ref, order.sent) for order in self._inbox.orders.unanswered()}
+        self._doubtful = {doubt: self._doubtful.get(doubt, now) for doubt in doubts}
+        return any(now - since >= self._confirm_seconds for since in self._doubtful.values())
+
     async def _keep_alive(self, session: TwsSession) -> None:
         next_beat = self._clock.monotonic() + self._config.heartbeat_seconds
         try:
@@ -293,40 +315,13 @@ class Connection:
                     return
                 await self.recover()
                 if self._clock.monotonic() >= next_beat:
-                    await self._beat(session)
+                    await beat(session, self._clock, self._config)
+                    self._answered_at = self._clock.monotonic()
                     next_beat = self._clock.monotonic() + self._config.heartbeat_seconds
         except (BrokerError, ConnectionError) as error:
             if self._session is session:
                 self._inbox.on_connection_lost(f"connection given up: {error}")
                 await session.close()
-
-    async def _beat(self, session: TwsSession) -> None:
-        """Ask for the time; only a broker that also sends nothing else is gone.
-
-        Raises
-        ------
-        BrokerError
-            If nothing at all came from the broker for the time that it has.
-        """
-        patience = self._config.heartbeat_seconds
-        give_up_at = self._clock.monotonic() + max(patience, self._config.request_timeout_seconds)
-        answer = asyncio.ensure_future(session.request_time())
-        try:
-            while True:
-                done, _ = await asyncio.wait({answer}, timeout=patience)
-                if done:
-                    answer.result()
-                    self._answered_at = self._clock.monotonic()
-                    return
-                now = self._clock.monotonic()
-                if now - session.client.heard_at >= patience or now >= give_up_at:
-                    raise BrokerError(
-                        f"the broker was silent for {patience:g} s and did not answer a heartbeat"
-                    )
-        except ConnectionError as error:
-            raise BrokerError(f"connection lost during a heartbeat: {error}") from error
-        finally:
-            answer.cancel()
 
     def _tell_quiet(self) -> None:
         quiet = self._quiet.current(self._clock.now_ns())

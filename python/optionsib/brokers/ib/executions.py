@@ -4,11 +4,13 @@
 - A correction (the same id with a higher number after its last dot) replaces what it corrects.
 - A commission is told after its execution, when it is known: -1, empty and unset are not. It is told again
   only where the broker corrects the amount, with a notice.
+- "Not known yet" and a rebate of exactly 1.00 are the same word, -1. It is never booked; where the broker
+  keeps to it, a person is told to look at the statement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.conversions import is_set, money_from_wire, price_from_wire, whole_quantity
@@ -36,6 +38,7 @@ class ExecutionBook:
         self._newest_correction: dict[str, tuple[int, str]] = {}
         self._superseded: set[str] = set()
         self._early_commissions: dict[str, tuple[int, str]] = {}
+        self._placeholders: set[str] = set()  # commissions given as -1
         self._commissioned: dict[str, int] = {}  # execution id -> what was told
 
     def all(self) -> tuple[Execution, ...]:
@@ -50,6 +53,16 @@ class ExecutionBook:
             if execution.is_combo == is_combo
             and (execution.order_ref == order_ref or execution.perm_id in perm_ids)
         )
+
+    def whole_units(self, order_ref: str, perm_ids: list[int], ratios: Mapping[int, int]) -> int:
+        """Return how many units the executions of an order's legs make whole; ``ratios`` by contract."""
+        filled = dict.fromkeys(ratios, 0)
+        for execution in self._executions.values():
+            if execution.con_id in filled and (
+                execution.order_ref == order_ref or execution.perm_id in perm_ids
+            ):
+                filled[execution.con_id] += execution.quantity
+        return min(filled[con_id] // ratio for con_id, ratio in ratios.items())
 
     def net_positions(self) -> dict[int, int]:
         """Return the signed quantity per contract that all executions make; combos are their legs."""
@@ -66,6 +79,12 @@ class ExecutionBook:
             for execution_id, execution in self._executions.items()
             if execution_id not in self._commissioned and not execution.is_combo and not execution.liquidation
         ]
+
+    def word_on(self, execution_id: str) -> str:
+        """Return what the broker said of a commission that is not known."""
+        if execution_id in self._placeholders:
+            return "the broker keeps saying -1: not known, or a rebate of exactly 1.00; nothing was booked"
+        return "the broker never named it; nothing was booked"
 
     def is_known(self, execution_id: str) -> bool:
         """Tell whether an execution was booked, or corrected before it came."""
@@ -110,6 +129,8 @@ class ExecutionBook:
 
     def on_commission(self, execution_id: str, amount: float | None, currency: str) -> None:
         """Take a commission; -1 and unset mean "not known yet", so a rebate of exactly 1.00 waits too."""
+        if amount == -1.0:
+            self._placeholders.add(execution_id)
         if amount is None or not is_set(amount) or amount == -1.0:
             return
         money = money_from_wire(amount)

@@ -46,7 +46,7 @@ class IBGateway:
     messages_per_second : int, optional
         Overrides ``config.messages_per_second``, for an exchange on the loopback.
     confirm_seconds : float
-        At real pace, how long ``settle`` waits for the broker's word on an order before it queries.
+        At real pace, how long the broker's word on an order is waited for before it is asked.
     message_tap : callable, optional
         Sees every message after the handshake, as its fields.
     """
@@ -88,6 +88,7 @@ class IBGateway:
             account=account,
             rate=messages_per_second or config.messages_per_second,
             cares=pace == "real",
+            confirm_seconds=self._confirm_seconds,
             tap=message_tap,
         )
         self._chains = ChainLoader(self._timeout)
@@ -316,11 +317,13 @@ class IBGateway:
     async def place(self, order: Order) -> None:
         """Send a new order; returns when it is on the socket, not when it is accepted.
 
+        A price off the tick grid is rounded towards the side that waits, with a notice.
+
         Raises
         ------
         BrokerError
             If there is no connection, IB's own link is down, the reference was used before, a leg is
-            unknown, a price is off the grid, a market order has no fresh quote, or IB's limits on
+            unknown, a price has no place on the grid, a market order has no fresh quote, or IB's limits on
             working orders would be broken. Nothing was sent then. Or if the connection breaks while the
             order leaves: its fate is unknown until the next connection, and its reference is used up.
         """
@@ -355,17 +358,22 @@ class IBGateway:
         *,
         quantity: int | None = None,
         stop_price: int | None = None,
+        trail_amount: int | None = None,
+        trail_percent: int | None = None,
     ) -> None:
-        """Send other terms (prices 1/10000) for a working order; what is None stays.
+        """Send other terms (prices 1/10000, ``trail_percent`` 1/100 %) for a working order; None stays.
+
+        A price off the tick grid is rounded towards the side that waits, with a notice.
 
         Raises
         ------
         BrokerError
             If there is no connection, IB's own link is down, the order is unknown, has ended or is
-            another client's, or a price is off the grid. Nothing was sent then. Or if the connection
+            another client's, or a price has no place on the grid. Nothing was sent then. Or if the connection
             breaks while the change leaves.
         """
-        await self._entry.modify(self._link.require_for_order(), order_ref, limit_price, quantity, stop_price)
+        session, trail = self._link.require_for_order(), (trail_amount, trail_percent)
+        await self._entry.modify(session, order_ref, limit_price, quantity, stop_price, trail)
         self._link.require()
 
     async def cancel(self, order_ref: str) -> None:

@@ -71,6 +71,7 @@ class Inbox:
         self.client_id_in_use = False
         self.resubscribe = False
         self.reconcile = False
+        self.too_fast = False  # the broker says that we send too fast
         self.highest_order_id = 0
         self.new_port: int | None = None
         self.last_error: LastError | None = None
@@ -92,7 +93,7 @@ class Inbox:
 
     def new_session(self) -> None:
         """Forget what was only true of the last connection."""
-        self.client_id_in_use = self.resubscribe = self.reconcile = False
+        self.client_id_in_use = self.resubscribe = self.reconcile = self.too_fast = False
         self.new_port = None
         self.attention.clear()
         self.orders.new_session()
@@ -171,6 +172,8 @@ class Inbox:
         """Give an error to the request, the order, the subscription or the connection that it is about."""
         if not codes.is_information(code) and code not in codes.FARM_UP:
             self.last_error = LastError(code=code, text=message[:500], at_ns=self._clock.now_ns())
+        if code == codes.TOO_FAST:
+            self._on_too_fast()
         if is_request and not codes.is_information(code):
             return  # raised where the request was made
         if self.orders.on_error(request_id, code, message):
@@ -200,6 +203,12 @@ class Inbox:
         self.answered.set()
 
     # --- inside ----------------------------------------------------------------------------------------
+
+    def _on_too_fast(self) -> None:
+        """Ask for all that may be missing: a message was thrown away, and nobody says which."""
+        self.too_fast = self.reconcile = True
+        self.market.demand_proof_of_silent()
+        self.attention.set()
 
     def _on_connection_code(self, code: int, message: str) -> None:
         was_lost = self.link_lost

@@ -196,7 +196,13 @@ class MarketDataDesk:
             self.lines.refuse(request_id)
             if code == codes.TOO_MANY_LINES:
                 self.lines.lower_budget()
+        elif code in codes.STREAM_LOST:
+            self._demand_proof([con_id])
         return con_id
+
+    def demand_proof_of_silent(self) -> None:
+        """Ask again for the streams that have not ticked by then: their request may have been lost."""
+        self._demand_proof(c for c in self.lines.watched if c not in self._heard)
 
     def on_connection_code(self, code: int, message: str, at_ns: int) -> None:
         """Take a notice about a farm or the broker's link."""

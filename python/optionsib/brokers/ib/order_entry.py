@@ -1,4 +1,8 @@
-"""What leaves about orders: new, changed, cancelled, previewed, exercised; each checked before it leaves."""
+"""What leaves about orders: new, changed, cancelled, previewed, exercised; each checked before it leaves.
+
+A price off the tick grid is rounded by the contract's market rule, towards the side that waits, and a
+notice says so; see ``brokers.price_grid``.
+"""
 
 # Much of the client library is untyped:
 # mypy: disable-error-code="no-untyped-call"
@@ -12,12 +16,12 @@ from typing import Literal
 import msgspec
 
 from optionsib.brokers.api import MarginPreview
+from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.conversions import contract_to_wire, is_set, money_from_wire
 from optionsib.brokers.ib.guards import OrderActivity, check_market, check_working
 from optionsib.brokers.ib.inbox import Inbox
 from optionsib.brokers.ib.library import OrderState
 from optionsib.brokers.ib.order_kinds import (
-    COMBO_GRID,
     ORDER_TYPES,
     Terms,
     Ticket,
@@ -29,6 +33,14 @@ from optionsib.brokers.ib.order_kinds import (
 )
 from optionsib.brokers.ib.session import TwsSession
 from optionsib.brokers.ib.tracked_order import TrackedOrder
+from optionsib.brokers.price_grid import (
+    COMBO_GRID,
+    NO_LIMIT,
+    describe_rounding,
+    on_grid,
+    round_price,
+    round_trail,
+)
 from optionsib.common.errors import BrokerError
 from optionsib.common.events import Quote
 from optionsib.common.ports import Clock
@@ -68,6 +80,7 @@ class OrderEntry:
         BrokerError
             If it would be refused or could fill beyond its limit; nothing was sent then.
         """
+        order = self._on_grid(order)
         await self._send_new(session, [(order, self._checked(order))])
 
     async def place_bracket(self, session: TwsSession, parent: Order, children: Sequence[Order]) -> None:
@@ -86,7 +99,7 @@ class OrderEntry:
                     f"order {child.order_ref}: parent {child.parent_ref!r}, expected {parent.order_ref!r}; "
                     "nothing was sent"
                 )
-        family = [parent, *children]
+        family = [self._on_grid(order) for order in (parent, *children)]
         if len({order.order_ref for order in family}) < len(family):
             raise BrokerError(f"order {parent.order_ref}: references repeat in the bracket; nothing was sent")
         checked: list[tuple[Order, Ticket]] = []
@@ -101,8 +114,9 @@ class OrderEntry:
         limit_price: int | None,
         quantity: int | None,
         stop_price: int | None,
+        trail: tuple[int | None, int | None] = (None, None),
     ) -> None:
-        """Send other terms for a working order; what is None stays.
+        """Send other terms for a working order; what is None stays. ``trail``: amount and percentage.
 
         Raises
         ------
@@ -119,6 +133,7 @@ class OrderEntry:
             known.limit_price if limit_price is None else limit_price,
             known.quantity if quantity is None else quantity,
             known.stop_price if stop_price is None else stop_price,
+            *_new_trail(known, *trail),
         )
         if terms.quantity <= order.executed:
             raise BrokerError(
@@ -130,7 +145,7 @@ class OrderEntry:
                 f"order {order_ref}: an adopted order of type {ticket.order_type} can be cancelled, not "
                 "changed; nothing was sent"
             )
-        self._check_terms(ticket, terms)
+        terms = self._terms_on_grid(ticket, known, terms)
         now = self._clock.now_ns()
         self.activity.check(order_ref, now, self._executed_orders())
         self.activity.count(now, self._executed_orders())
@@ -172,6 +187,7 @@ class OrderEntry:
         BrokerError
             If the order is malformed, the broker refuses it or stays silent.
         """
+        order = self._on_grid(order)
         check_order(order, self._contracts, self._clock.now_ns())
         ticket = ticket_for(order, self._contracts, self._orders.account)
         wire = order_to_wire(ticket, terms_of(order))
@@ -278,13 +294,46 @@ class OrderEntry:
             raise BrokerError(f"order {order_ref} is not listed by the broker in this session")
         return order, order.ticket
 
-    def _check_terms(self, ticket: Ticket, terms: Terms) -> None:
-        grid, side = COMBO_GRID, 0
+    def _on_grid(self, order: Order) -> Order:
+        """Return an order on the tick grid; without the contracts there is none, which its check says."""
+        if not order.legs or any(leg.con_id not in self._contracts for leg in order.legs):
+            return order
+        try:
+            rounded = on_grid(order, self._contracts)
+        except BrokerError as error:
+            raise BrokerError(f"order {order.order_ref}: {error}; nothing was sent") from error
+        self._tell_rounding(order, rounded)
+        return rounded
+
+    def _terms_on_grid(self, ticket: Ticket, known: Terms, terms: Terms) -> Terms:
+        """Return new terms on the tick grid, checked; an adopted order's contract must be known."""
+        ref, side, grid = ticket.order_ref, 0, COMBO_GRID
         if ticket.contract.secType != "BAG":
-            side = ticket.sign
-            known = self._contracts.get(ticket.contract.conId)
-            grid = COMBO_GRID if known is None else known.tick_grid
-        check_terms(ticket.order_ref, ticket.order_type, side, terms, grid)
+            contract = self._contracts.get(ticket.contract.conId)
+            if contract is None:
+                raise BrokerError(
+                    f"order {ref}: the market rule of contract {ticket.contract.conId} is not known, load "
+                    "its chain first; nothing was sent"
+                )
+            side, grid = ticket.sign, contract.tick_grid
+        limit, stop, trail = terms.limit_price, terms.stop_price, terms.trail_amount
+        try:
+            if ticket.order_type not in NO_LIMIT and limit != known.limit_price:
+                limit = round_price("limit", limit, grid, is_single=side != 0)
+            if stop is not None and stop != known.stop_price:
+                stop = round_price("stop", stop, grid, is_single=side != 0)
+            trail = round_trail(trail, grid)
+        except BrokerError as error:
+            raise BrokerError(f"order {ref}: {error}; nothing was sent") from error
+        rounded = msgspec.structs.replace(terms, limit_price=limit, stop_price=stop, trail_amount=trail)
+        check_terms(ref, ticket.order_type, side, rounded, grid)
+        self._tell_rounding(terms, rounded, ref)
+        return rounded
+
+    def _tell_rounding(self, asked: Order | Terms, rounded: Order | Terms, order_ref: str = "") -> None:
+        if asked != rounded:
+            ref = asked.order_ref if isinstance(asked, Order) else order_ref
+            self._inbox.notice(codes.PRICE_ROUNDED, f"order {ref}: {describe_rounding(asked, rounded)}")
 
     def _quote(self, con_id: int) -> Quote | None:
         try:
@@ -294,6 +343,13 @@ class OrderEntry:
 
     def _executed_orders(self) -> int:
         return self._orders.executed_orders()
+
+
+def _new_trail(known: Terms, amount: int | None, percent: int | None) -> tuple[int, int]:
+    """Return amount and percentage of the trail; one that is given takes the other's place."""
+    if amount is None and percent is None:
+        return known.trail_amount, known.trail_percent
+    return amount or 0, percent or 0
 
 
 def preview_from_wire(state: OrderState) -> MarginPreview:

@@ -12,16 +12,16 @@ from typing import Any
 
 import msgspec
 
-from optionsib.brokers.ib.conversions import contract_to_wire, price_from_wire, whole_quantity
+from optionsib.brokers.ib.conversions import contract_to_wire, is_set, price_from_wire, whole_quantity
 from optionsib.brokers.ib.library import ComboLeg, TagValue
 from optionsib.brokers.ib.library import Contract as IBContract
 from optionsib.brokers.ib.library import Order as IBOrder
+from optionsib.brokers.price_grid import NO_LIMIT, grid_of
 from optionsib.common.errors import BrokerError
-from optionsib.common.types import PENNY_GRID, PRICE_SCALE, SECOND_NS, Contract, Order, TickGrid
+from optionsib.common.types import PRICE_SCALE, SECOND_NS, Contract, Order, TickGrid
 
-COMBO_GRID = PENNY_GRID  # combos of US options trade in whole cents
 _PERCENT_SCALE = 100  # ours is in hundredths of a percent
-_UNLIMITED = ("STP", "TRAIL")
+_NO_PRICE = 1.7976931348623157e308
 _STOPS = ("STP", "STP LMT", "TRAIL LIMIT")
 _TRAILS = ("TRAIL", "TRAIL LIMIT")
 ORDER_TYPES = ("LMT", "STP", "STP LMT", *_TRAILS)  # whose terms we can send whole
@@ -31,15 +31,47 @@ _KEPT = (
     *("ocaGroup", "ocaType", "parentId", "goodTillDate", "outsideRth", "trailingPercent"),
     *("algoStrategy", "algoParams", "openClose", "triggerMethod", "goodAfterTime", "allOrNone", "hidden"),
     *("conditions", "conditionsIgnoreRth", "conditionsCancelOrder"),
+    *(
+        "displaySize",
+        "minQty",
+        "discretionaryAmt",
+        "discretionaryUpToLimitPrice",
+        "sweepToFill",
+        "blockOrder",
+    ),
+    *("scaleInitLevelSize", "scaleSubsLevelSize", "scalePriceIncrement", "scalePriceAdjustValue"),
+    *("scalePriceAdjustInterval", "scaleProfitOffset", "scaleAutoReset", "scaleInitPosition"),
+    *("scaleInitFillQty", "scaleRandomPercent", "notHeld", "randomizeSize", "randomizePrice"),
+    *("hedgeType", "hedgeParam", "modelCode", "optOutSmartRouting", "smartComboRoutingParams"),
 )
+_NOTHING = (None, "", 0, 2**31 - 1, 1.7976931348623157e308)  # how TWS says that a field is not used
+
+
+_NOT_GUARANTEED = ("NonGuaranteed", "1")
 
 
 class Terms(msgspec.Struct, frozen=True):
-    """What a modify can change: our signed prices (1/10000) and the number of units."""
+    """What a modify can change: our signed prices (1/10000), the number of units, the trail.
+
+    A trailing order trails by ``trail_amount`` (1/10000) or ``trail_percent`` (1/100 %); both 0: by what
+    its ticket says.
+    """
 
     limit_price: int
     quantity: int
     stop_price: int | None = None
+    trail_amount: int = 0
+    trail_percent: int = 0
+
+    def is_met_by(self, working: Terms, order_type: str) -> bool:
+        """Tell whether an order on ``working`` was changed to these; a trailing price moves by itself."""
+        if order_type not in _TRAILS:
+            return self == working
+        trail = self.trail_amount, self.trail_percent
+        same_trail = trail in ((0, 0), (working.trail_amount, working.trail_percent))
+        stops = self.stop_price, working.stop_price
+        trailed = stops[0] is None or stops[1] is None or stops[1] <= stops[0]  # in our favour alone
+        return same_trail and trailed and self.quantity == working.quantity
 
 
 class Ticket(msgspec.Struct, frozen=True):
@@ -62,6 +94,13 @@ class Ticket(msgspec.Struct, frozen=True):
     def sign(self) -> int:
         """-1 for a sale, else +1."""
         return -1 if self.action == "SELL" else 1
+
+    @property
+    def fills_legs_apart(self) -> bool:
+        """Whether the broker may fill the legs of the combination without each other."""
+        routing = self.kept.get("smartComboRoutingParams") or ()
+        is_told = _NOT_GUARANTEED in [(one.tag, one.value) for one in routing]
+        return self.contract.secType == "BAG" and is_told
 
     @property
     def market(self) -> tuple[object, ...]:
@@ -107,7 +146,7 @@ def ticket_for(order: Order, contracts: Mapping[int, Contract], account: str) ->
 
 def terms_of(order: Order) -> Terms:
     """Return the terms that an order begins with."""
-    return Terms(order.limit_price, order.quantity, order.stop_price)
+    return Terms(order.limit_price, order.quantity, order.stop_price, order.trail_amount, order.trail_percent)
 
 
 def ticket_of(order_ref: str, contract: IBContract, raw: IBOrder) -> Ticket:
@@ -119,7 +158,12 @@ def ticket_of(order_ref: str, contract: IBContract, raw: IBOrder) -> Ticket:
         If its quantity has a fraction.
     """
     default = IBOrder()
-    kept = {name: getattr(raw, name) for name in _KEPT if getattr(raw, name) != getattr(default, name)}
+    given = {name: getattr(raw, name) for name in _KEPT}
+    kept = {
+        name: value
+        for name, value in given.items()
+        if value != getattr(default, name) and value not in _NOTHING
+    }
     if raw.orderType in _TRAILS and "trailingPercent" not in kept:
         kept["auxPrice"] = raw.auxPrice
     return Ticket(
@@ -137,11 +181,16 @@ def ticket_of(order_ref: str, contract: IBContract, raw: IBOrder) -> Ticket:
 def terms_of_wire(ticket: Ticket, raw: IBOrder) -> Terms | None:
     """Return the terms under which the broker works an order; None where it did not say."""
     limit, stop = price_from_wire(raw.lmtPrice), None
+    amount = percent = 0
     if ticket.order_type in _TRAILS:
         stop = price_from_wire(raw.trailStopPrice)
+        percent = (
+            round(float(raw.trailingPercent) * _PERCENT_SCALE) if is_set(float(raw.trailingPercent)) else 0
+        )
+        amount = 0 if percent else price_from_wire(raw.auxPrice) or 0
     elif ticket.order_type in _STOPS:
         stop = price_from_wire(raw.auxPrice)
-    if ticket.order_type in _UNLIMITED:
+    if ticket.order_type in NO_LIMIT:
         limit = 0
     offset = price_from_wire(raw.lmtPriceOffset)
     if ticket.order_type == "TRAIL LIMIT" and not limit and stop is not None and offset is not None:
@@ -149,7 +198,8 @@ def terms_of_wire(ticket: Ticket, raw: IBOrder) -> Terms | None:
     if limit is None:
         return None
     quantity = whole_quantity(float(raw.totalQuantity), f"order {ticket.order_ref}: quantity")
-    return Terms(ticket.sign * limit, quantity, None if stop is None else ticket.sign * stop)
+    stop = None if stop is None else ticket.sign * stop
+    return Terms(ticket.sign * limit, quantity, stop, amount, percent)
 
 
 def order_to_wire(ticket: Ticket, terms: Terms, *, transmit: bool = True) -> IBOrder:
@@ -164,6 +214,10 @@ def order_to_wire(ticket: Ticket, terms: Terms, *, transmit: bool = True) -> IBO
         transmit=transmit,
         **ticket.kept,
     )
+    if ticket.order_type in _TRAILS and terms.trail_percent:
+        wire.trailingPercent, wire.auxPrice = terms.trail_percent / _PERCENT_SCALE, _NO_PRICE
+    elif ticket.order_type in _TRAILS and terms.trail_amount:
+        wire.auxPrice, wire.trailingPercent = terms.trail_amount / PRICE_SCALE, _NO_PRICE
     if ticket.order_type in ("LMT", "STP LMT"):
         wire.lmtPrice = ticket.sign * terms.limit_price / PRICE_SCALE
     if terms.stop_price is None:
@@ -191,7 +245,7 @@ def check_order(order: Order, contracts: Mapping[int, Contract], now_ns: int) ->
         return BrokerError(f"order {order.order_ref} ({order.order_type}): {text}; nothing was sent")
 
     kind = order.order_type
-    if kind in _UNLIMITED and (len(order.legs) > 1 or order.legs[0].ratio > 0 or order.limit_price):
+    if kind in NO_LIMIT and (len(order.legs) > 1 or order.legs[0].ratio > 0 or order.limit_price):
         raise refuse(
             "fills at any price once it is released, so it must sell a single leg and have the limit 0; "
             "use STP LMT or TRAIL LIMIT"
@@ -200,15 +254,8 @@ def check_order(order: Order, contracts: Mapping[int, Contract], now_ns: int) ->
         raise refuse("expected a stop_price")
     if kind in ("LMT", "MKT") and order.stop_price is not None:
         raise refuse(f"stop_price {order.stop_price} has no meaning here")
-    if kind in _TRAILS:
-        if (order.trail_amount > 0) + (order.trail_percent > 0) != 1:
-            raise refuse("expected either a positive trail_amount or a positive trail_percent")
-        if order.trail_percent >= 100 * _PERCENT_SCALE:
-            raise refuse(f"trail_percent {order.trail_percent} (1/100 %) is 100 % or more")
-        if order.trail_amount % _grid(order, contracts).bands[0].increment:
-            raise refuse(f"trail_amount {order.trail_amount} (1/10000) is off the grid")
-    elif order.trail_amount or order.trail_percent:
-        raise refuse("only TRAIL and TRAIL LIMIT trail")
+    if kind in _TRAILS and (order.trail_amount > 0) + (order.trail_percent > 0) != 1:
+        raise refuse("expected either a positive trail_amount or a positive trail_percent")
     if kind == "TRAIL LIMIT" and order.stop_price is not None and order.limit_price < order.stop_price:
         raise refuse(
             f"limit {order.limit_price} is below the stop {order.stop_price} (1/10000): it would be released "
@@ -216,6 +263,8 @@ def check_order(order: Order, contracts: Mapping[int, Contract], now_ns: int) ->
         )
     if (order.time_in_force == "GTD") != (order.good_till_ns > 0):
         raise refuse("good_till_ns belongs to GTD orders, and they need it")
+    if not order.guaranteed and (len(order.legs) == 1 or order.parent_ref or order.oca_group):
+        raise refuse("only a combination outside of groups can do without the guarantee of its legs")
     if order.good_till_ns and order.good_till_ns <= now_ns:
         raise refuse(f"good_till_ns {order.good_till_ns} is past, it is {now_ns}")
     if order.urgency and kind not in ("LMT", "MKT"):
@@ -227,7 +276,7 @@ def check_order(order: Order, contracts: Mapping[int, Contract], now_ns: int) ->
         kind,
         order.legs[0].ratio if len(order.legs) == 1 else 0,
         terms_of(order),
-        _grid(order, contracts),
+        grid_of(order.legs, contracts),
     )
 
 
@@ -243,7 +292,7 @@ def check_terms(order_ref: str, order_type: str, side: int, terms: Terms, grid: 
     terms : Terms
         Prices and quantity.
     grid : TickGrid
-        Of the contract, or ``COMBO_GRID``.
+        Of the contract, or that of combinations.
 
     Raises
     ------
@@ -252,7 +301,11 @@ def check_terms(order_ref: str, order_type: str, side: int, terms: Terms, grid: 
     """
     if terms.quantity < 1:
         raise BrokerError(f"order {order_ref}: quantity {terms.quantity}, expected 1 or more")
-    prices = {} if order_type in _UNLIMITED else {"limit": terms.limit_price}
+    if order_type in _TRAILS:
+        _check_trail(order_ref, terms, grid)
+    elif terms.trail_amount or terms.trail_percent:
+        raise BrokerError(f"order {order_ref} ({order_type}): only TRAIL and TRAIL LIMIT trail")
+    prices = {} if order_type in NO_LIMIT else {"limit": terms.limit_price}
     if terms.stop_price is not None:
         prices["stop"] = terms.stop_price
     for name, price in prices.items():
@@ -274,8 +327,17 @@ def check_terms(order_ref: str, order_type: str, side: int, terms: Terms, grid: 
             )
 
 
-def _grid(order: Order, contracts: Mapping[int, Contract]) -> TickGrid:
-    return contracts[order.legs[0].con_id].tick_grid if len(order.legs) == 1 else COMBO_GRID
+def _check_trail(order_ref: str, terms: Terms, grid: TickGrid) -> None:
+    if terms.trail_percent >= 100 * _PERCENT_SCALE or terms.trail_percent < 0:
+        raise BrokerError(
+            f"order {order_ref}: trail_percent {terms.trail_percent} (1/100 %) is 100 % or more, or negative"
+        )
+    if terms.trail_amount % grid.increment(0) or terms.trail_amount < 0:
+        raise BrokerError(
+            f"order {order_ref}: trail_amount {terms.trail_amount} (1/10000) is off the grid, or negative"
+        )
+    if terms.trail_amount and terms.trail_percent:
+        raise BrokerError(f"order {order_ref}: trails by an amount or by a percentage, not by both")
 
 
 def _combo(order: Order, contracts: Mapping[int, Contract]) -> IBContract:
@@ -299,10 +361,6 @@ def _combo(order: Order, contracts: Mapping[int, Contract]) -> IBContract:
 
 def _kept_of(order: Order) -> dict[str, Any]:
     kept: dict[str, Any] = {}
-    if order.trail_amount:
-        kept["auxPrice"] = order.trail_amount / PRICE_SCALE
-    if order.trail_percent:
-        kept["trailingPercent"] = order.trail_percent / _PERCENT_SCALE
     if order.good_till_ns:
         kept["goodTillDate"] = _utc_text(order.good_till_ns)
     if order.urgency:
@@ -312,6 +370,8 @@ def _kept_of(order: Order) -> dict[str, Any]:
         kept["ocaGroup"], kept["ocaType"] = order.oca_group, _CANCEL_THE_REST
     if order.outside_hours:
         kept["outsideRth"] = True
+    if not order.guaranteed:
+        kept["smartComboRoutingParams"] = [TagValue(*_NOT_GUARANTEED)]
     return kept
 
 

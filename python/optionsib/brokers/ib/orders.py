@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.executions import ExecutionBook
 from optionsib.brokers.ib.library import Contract as IBContract
@@ -66,6 +68,10 @@ class OrderTracker:
     def get(self, order_ref: str) -> TrackedOrder | None:
         """Return the order, None if it was never seen."""
         return self._orders.get(order_ref)
+
+    def references(self) -> tuple[str, ...]:
+        """Return the references of all orders, those that have ended included."""
+        return tuple(sorted(self._orders))
 
     def live_orders(self) -> list[TrackedOrder]:
         """Return the orders that have not ended, by ``order_ref``."""
@@ -167,8 +173,11 @@ class OrderTracker:
             if order.status == "unconfirmed" and order.order_ref in open_refs and order.accepted:
                 self._move(order, "working")
             waited = bool(order.waits_for or order.to_query)
+            asked_for_change = "modify" in order.waits_for
             order.waits_for.clear()
             order.to_query = False
+            if asked_for_change and not order.ended:
+                self._tell(order)  # the terms that the broker listed are the ones that hold
             self._count_executed(order)
             if self._is_short(order):
                 self._report_short(order)
@@ -198,7 +207,8 @@ class OrderTracker:
             order.ticket = ticket_of(order.order_ref, contract, raw)
         order.terms = terms_of_wire(order.ticket, raw) or order.terms
         order.waits_for.discard("place")
-        if order.terms == order.requested:
+        asked, known = order.requested, order.terms
+        if asked is not None and known is not None and asked.is_met_by(known, order.ticket.order_type):
             order.waits_for.discard("modify")
         self._count_executed(order)
         early = self._early_status.pop(raw.permId, None)
@@ -355,15 +365,7 @@ class OrderTracker:
             self._tell(order, code, message)
 
     def _tell(self, order: TrackedOrder, code: int = 0, message: str = "") -> None:
-        update = OrderUpdate(
-            order_ref=order.order_ref,
-            status=order.status,
-            at_ns=self._stamp(),
-            perm_id=order.perm_id,
-            limit_price=order.limit_price,
-            code=code,
-            message=message,
-        )
+        update = order.describe(self._stamp(), code, message)
         if order.told is not None and _same_words(order.told, update):
             return
         order.told = update
@@ -375,9 +377,14 @@ class OrderTracker:
     def _count_executed(self, order: TrackedOrder) -> None:
         if order.ticket is None:
             return
-        is_combo = order.ticket.contract.secType == "BAG"
-        # A combo's legs are executions of their own; the order's quantity is counted by the combo's.
-        order.executed = self.executions.quantity_of(order.order_ref, order.perm_ids, is_combo=is_combo)
+        ref, perm_ids = order.order_ref, order.perm_ids
+        if order.ticket.fills_legs_apart:
+            ratios = {leg.conId: leg.ratio for leg in order.ticket.contract.comboLegs}
+            order.executed = self.executions.whole_units(ref, perm_ids, ratios)
+        else:
+            # A combo's legs are executions of their own; the order's quantity is counted by the combo's.
+            is_combo = order.ticket.contract.secType == "BAG"
+            order.executed = self.executions.quantity_of(ref, perm_ids, is_combo=is_combo)
         quantity = order.quantity
         if "modify" in order.waits_for and order.requested is not None:
             quantity = max(quantity, order.requested.quantity)  # the broker may have made it larger already
@@ -403,7 +410,4 @@ class OrderTracker:
 
 
 def _same_words(before: OrderUpdate, after: OrderUpdate) -> bool:
-    def words(update: OrderUpdate) -> tuple[object, ...]:
-        return (update.status, update.perm_id, update.limit_price, update.code, update.message)
-
-    return words(before) == words(after)
+    return msgspec.structs.replace(before, at_ns=after.at_ns) == after

@@ -4,6 +4,9 @@ TWS allows 50 messages a second over everything a connection sends and closes a 
 breaking the rule. In any one second the bucket lets out at most ``rate`` messages: ``burst`` that
 were saved up plus ``rate - burst`` that are refilled. A small burst keeps the refill fast, so that an
 order which finds the bucket empty leaves after at most one refill, 1 / (rate - burst) seconds.
+
+A server that complains (error 100) counts differently, or counts others of the same user too: the bucket
+then refills at half its speed for a minute.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from collections.abc import Callable
 
 ORDER_MESSAGES = frozenset({"3", "4", "21", "58"})  # place, cancel, exercise, cancel all
 _MEASURED_SECONDS = 5.0
+SLOW_SECONDS = 60.0  # after a complaint
 _SAVED_SHARE = 9  # a ninth of the rate may be saved up: 5 of 45
 
 
@@ -37,20 +41,32 @@ class TokenBucket:
         self._refill = max(rate - self._burst, 1) if rate > 1 else 1
         self._tokens = float(self._burst)
         self._updated = monotonic()
+        self._slow_until = self._updated
 
     def now(self) -> float:
         """Return the bucket's time, seconds."""
         return self._monotonic()
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the bucket refills at half its speed."""
+        return self._monotonic() < self._slow_until
+
+    def slow_down(self) -> None:
+        """Give up what is saved, and refill at half the speed for a minute from now on."""
+        self._slow_until = self._monotonic() + SLOW_SECONDS
+        self._tokens = 0.0
+
     def take(self) -> float:
         """Take a token and return 0.0, or take nothing and return the seconds until there is one."""
         now = self._monotonic()
-        self._tokens = min(float(self._burst), self._tokens + (now - self._updated) * self._refill)
+        refill = self._refill / 2 if now < self._slow_until else self._refill
+        self._tokens = min(float(self._burst), self._tokens + (now - self._updated) * refill)
         self._updated = now
         if self._tokens >= 1.0:
             self._tokens -= 1.0
             return 0.0
-        return (1.0 - self._tokens) / self._refill
+        return (1.0 - self._tokens) / refill
 
 
 class PacedSender:
@@ -88,6 +104,10 @@ class PacedSender:
     def waiting(self) -> int:
         """How many messages have not left yet."""
         return len(self._orders) + len(self._others)
+
+    def slow_down(self) -> None:
+        """Send more slowly for a while: the server has complained."""
+        self._bucket.slow_down()
 
     def send(self, message: str) -> None:
         """Write ``message`` now if the rate allows it, else as soon as it does."""

@@ -83,6 +83,24 @@ class TrackedOrder:
             return self.terms.quantity
         return 0 if self.ticket is None else self.ticket.quantity
 
+    def describe(self, at_ns: int, code: int = 0, message: str = "") -> OrderUpdate:
+        """Return the broker's word on the order as we know it."""
+        terms = self.terms
+        return OrderUpdate(
+            order_ref=self.order_ref,
+            status=self.status,
+            at_ns=at_ns,
+            perm_id=self.perm_id,
+            limit_price=None if terms is None else terms.limit_price,
+            code=code,
+            message=message,
+            quantity=None if terms is None else terms.quantity,
+            stop_price=None if terms is None else terms.stop_price,
+            trail_amount=None if terms is None else terms.trail_amount,
+            trail_percent=None if terms is None else terms.trail_percent,
+            pending="modify" in self.waits_for,
+        )
+
     @property
     def perm_id(self) -> int:
         """The account's number of the order, 0 until it is known."""

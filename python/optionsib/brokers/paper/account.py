@@ -1,7 +1,14 @@
 """The paper account: positions, cash, margin. Everything follows from the list of bookings.
 
-Equity with loan value is cash and shares, as under Regulation T: options lend nothing. The initial
-margin must be below it; what is left are the available funds.
+* Shares and options (those on futures, too) are paid for in cash.
+* A future costs nothing but its commission: what it gained or lost against its average price is paid
+  into cash when it is closed, and until then counts as the account's open profit of futures.
+* A currency pair exchanges one currency for the other: ``EUR.USD`` bought is dollars spent and a balance
+  of euros, worth what the pair is quoted at. Commissions are in dollars.
+
+Equity with loan value is cash of all currencies, the open profit of futures, and shares, as under
+Regulation T: options lend nothing. The initial margin must be below it; what is left are the available
+funds.
 """
 
 from __future__ import annotations
@@ -38,7 +45,10 @@ class Booking:
 
 
 class Account:
-    """Cash and positions. Commissions reduce cash and realized profit, not a position's cost."""
+    """Cash and positions. Commissions reduce cash and realized profit, not a position's cost.
+
+    ``cash`` is that in dollars.
+    """
 
     def __init__(self, name: str, cash: int, directory: ContractDirectory, board: QuoteBoard) -> None:
         self.name = name
@@ -80,15 +90,21 @@ class Account:
 
     def _apply(self, booking: Booking) -> int | None:
         con_id, side, quantity, price = booking.con_id, booking.side, booking.quantity, booking.price
-        multiplier = self.directory.by_id[con_id].multiplier
+        contract = self.directory.by_id[con_id]
+        multiplier = contract.multiplier
         held = self._positions.setdefault(con_id, Position())
-        self.cash -= side * price_to_money(price, multiplier, quantity) + booking.commission
+        self.cash -= booking.commission
         self.commissions += booking.commission
+        if contract.security_type != "FUT":
+            self.cash -= side * price_to_money(price, multiplier, quantity)
         closing = min(quantity, abs(held.quantity)) if held.quantity * side < 0 else 0
         realized = None
         if closing:
             released = held.cost * closing // abs(held.quantity)
-            realized = -side * price_to_money(price, multiplier, closing) - released - booking.commission
+            gained = -side * price_to_money(price, multiplier, closing) - released
+            realized = gained - booking.commission
+            if contract.security_type == "FUT":
+                self.cash += gained
             held.cost -= released
             held.realized += realized
         held.cost += side * price_to_money(price, multiplier, quantity - closing)
@@ -107,7 +123,7 @@ class Account:
         return 0 if held is None else held.quantity
 
     def market_value(self, con_id: int) -> int:
-        """Return the holding's value at the middle price; at cost while it has no quote."""
+        """Return the holding's value at the middle price, of a future its whole; at cost without a quote."""
         held = self._positions[con_id]
         mark = self.board.doubled_mark(con_id)
         if mark is None:
@@ -134,20 +150,39 @@ class Account:
     # --- value and margin ------------------------------------------------------------------------
 
     def net_liquidation(self) -> int:
-        """Return cash and the value of all holdings."""
-        return self.cash + self.holdings_value()
+        """Return all cash and the value of all holdings."""
+        return self.total_cash() + self.holdings_value("STK", "OPT", "FOP")
 
-    def holdings_value(self, security_type: str = "") -> int:
-        """Return the value of the holdings, or of those of one security type."""
-        return sum(
-            self.market_value(con_id)
+    def total_cash(self) -> int:
+        """Return cash of all currencies in dollars, and the open profit of futures."""
+        return self.cash + self.holdings_value("CASH") + self.open_futures_profit()
+
+    def open_futures_profit(self) -> int:
+        """Return what futures that are held have gained: variation that is not in cash yet."""
+        return sum(self.unrealized(con_id) for con_id, _ in self._held("FUT"))
+
+    def holdings_value(self, *security_types: str) -> int:
+        """Return the value of the holdings of these security types."""
+        return sum(self.market_value(con_id) for con_id, _ in self._held(*security_types))
+
+    def currencies(self) -> list[tuple[str, int, int]]:
+        """Return currency, balance and contract id of its pair for all but the dollar, by name."""
+        return sorted(
+            (self.directory.by_id[con_id].symbol, held.quantity * MONEY_SCALE, con_id)
             for con_id, held in self._positions.items()
-            if held.quantity and security_type in ("", self.directory.by_id[con_id].security_type)
+            if self.directory.by_id[con_id].security_type == "CASH"
         )
 
+    def _held(self, *security_types: str) -> list[tuple[int, Position]]:
+        return [
+            (con_id, held)
+            for con_id, held in self._positions.items()
+            if held.quantity and self.directory.by_id[con_id].security_type in security_types
+        ]
+
     def equity_with_loan(self) -> int:
-        """Return cash and the value of the shares."""
-        return self.cash + self.holdings_value("STK")
+        """Return all cash and the value of the shares."""
+        return self.total_cash() + self.holdings_value("STK")
 
     def margin(self, changes: Iterable[tuple[int, int]] = ()) -> Margin:
         """Return the margin of the positions plus ``changes`` (contract id, quantity)."""
@@ -155,7 +190,9 @@ class Account:
         for con_id, quantity in changes:
             quantities[con_id] = quantities.get(con_id, 0) + quantity
         held = [(self.directory.by_id[con_id], quantity) for con_id, quantity in sorted(quantities.items())]
-        return margin_of(held, self.board.doubled_mark, self.directory.underlying_of)
+        return margin_of(
+            held, self.board.doubled_mark, self.directory.underlying_of, self.directory.future_margin
+        )
 
     def cushion(self) -> float:
         """Return excess liquidity as a share of the net liquidation value, 0 to 1."""

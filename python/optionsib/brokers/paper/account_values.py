@@ -7,22 +7,23 @@ from optionsib.brokers.paper.contracts import contract_fields
 from optionsib.brokers.paper.wire import Field, format_money, format_ratio
 from optionsib.common.types import MONEY_SCALE
 
-CURRENCY = "USD"
+BASE, CURRENCY = "BASE", "USD"
 _DAY_TRADING_LEVERAGE = 4  # of the available funds of a margin account
 _ZERO = (
-    *("AccruedCash", "AccruedDividend", "BondValue", "CorporateBondValue", "FundValue", "FutureOptionValue"),
-    *("FuturesPNL", "FxCashBalance", "IssuerOptionValue", "MoneyMarketFundValue", "MutualFundValue"),
+    *("AccruedCash", "AccruedDividend", "BondValue", "CorporateBondValue", "FundValue", "FxCashBalance"),
+    *("IssuerOptionValue", "MoneyMarketFundValue", "MutualFundValue"),
     *("NetDividend", "TBillValue", "TBondValue", "WarrantValue"),
 )
 _BY_CURRENCY = (
     *("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency", "OptionMarketValue"),
-    *("RealizedPnL", "StockMarketValue", "UnrealizedPnL", *_ZERO),
+    *("FutureOptionValue", "FuturesPNL", "RealizedPnL", "StockMarketValue", "UnrealizedPnL", *_ZERO),
 )
+_LEDGER = frozenset({"Currency", "RealCurrency", "ExchangeRate", *_BY_CURRENCY})
 Value = tuple[str, str, str]  # tag, value, currency
 
 
 class AccountValues:
-    """Renders an account; all amounts are in the base currency."""
+    """Renders an account; amounts are in the base currency, balances of other currencies in theirs."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -35,7 +36,9 @@ class AccountValues:
         equity, liquidation = account.equity_with_loan(), account.net_liquidation()
         available, excess = equity - margin.initial, equity - margin.maintenance
         gross = sum(
-            abs(account.market_value(con_id)) for con_id, held in account.positions() if held.quantity
+            abs(account.market_value(con_id))
+            for con_id, held in account.positions()
+            if held.quantity and self._directory.by_id[con_id].security_type in ("STK", "OPT", "FOP")
         )
         amounts = {
             "AvailableFunds": available,
@@ -56,19 +59,10 @@ class AccountValues:
             "NetLiquidation": liquidation,
             "PreviousDayEquityWithLoanValue": account.initial_cash,
             "RegTEquity": equity,
-            "RegTMargin": margin.initial,
-            "SettledCash": account.cash,
+            "RegTMargin": margin.initial - margin.futures,
+            "SettledCash": account.cash + account.holdings_value("CASH"),
             "SMA": available,
-            "TotalCashValue": account.cash,
-        }
-        by_currency = {
-            "CashBalance": account.cash,
-            "TotalCashBalance": account.cash,
-            "NetLiquidationByCurrency": liquidation,
-            "OptionMarketValue": account.holdings_value("OPT"),
-            "RealizedPnL": account.realized_total(),
-            "StockMarketValue": account.holdings_value("STK"),
-            "UnrealizedPnL": account.unrealized_total(),
+            "TotalCashValue": account.total_cash(),
         }
         leverage = f"{gross / liquidation:.2f}" if liquidation > 0 else "0.00"
         words: list[Value] = [
@@ -82,25 +76,50 @@ class AccountValues:
             ("Leverage", leverage, ""),
             ("LookAheadNextChange", "0", ""),
             ("TradingType-S", "STKNOPT", ""),
-            ("Currency", "BASE", "BASE"),
-            ("Currency", CURRENCY, CURRENCY),
-            ("RealCurrency", CURRENCY, CURRENCY),
-            ("ExchangeRate", "1.00", CURRENCY),
         ]
         words += [(tag, format_money(amount), CURRENCY) for tag, amount in sorted(amounts.items())]
-        for currency in ("BASE", CURRENCY):
-            words += [(tag, format_money(by_currency.get(tag, 0)), currency) for tag in _BY_CURRENCY]
+        for currency, rate, by_tag in self._ledgers():
+            words += [
+                ("Currency", currency, currency),
+                ("RealCurrency", CURRENCY if currency == BASE else currency, currency),
+                ("ExchangeRate", rate, currency),
+            ]
+            words += [(tag, format_money(by_tag.get(tag, 0)), currency) for tag in _BY_CURRENCY]
         return words
 
+    def _ledgers(self) -> list[tuple[str, str, dict[str, int]]]:
+        """Return currency, its rate in dollars, and amounts by tag: all in dollars, then each by itself."""
+        account = self._account
+        exchanged = account.holdings_value("CASH")
+        dollars = {
+            "CashBalance": account.cash,
+            "FutureOptionValue": account.holdings_value("FOP"),
+            "FuturesPNL": account.open_futures_profit(),
+            "NetLiquidationByCurrency": account.net_liquidation() - exchanged,
+            "OptionMarketValue": account.holdings_value("OPT"),
+            "RealizedPnL": account.realized_total(),
+            "StockMarketValue": account.holdings_value("STK"),
+            "TotalCashBalance": account.total_cash() - exchanged,
+            "UnrealizedPnL": account.unrealized_total(),
+        }
+        moneys = ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency")
+        base = dollars | {tag: dollars[tag] + exchanged for tag in moneys}
+        found = [(BASE, "1.00", base), (CURRENCY, "1.00", dollars)]
+        for currency, balance, con_id in account.currencies():
+            rate = format_ratio(self._board.doubled_mark(con_id) or 0, 2)
+            found.append((currency, rate, dict.fromkeys(moneys, balance)))
+        return found
+
     def summary(self, tags: list[str]) -> list[Value]:
-        """Return the values with these tags; ``$LEDGER`` (``:ALL``, ``:USD``) means all by currency."""
+        """Return the values with these tags; ``$LEDGER`` (``:ALL``, ``:USD`` ...) means all of a currency."""
         wanted = set(tags)
         found: list[Value] = []
         for tag, value, currency in self.values():
-            if currency == "BASE":
-                if tag in _BY_CURRENCY and wanted & {"$LEDGER", "$LEDGER:ALL"}:
+            ledgers = {"$LEDGER:ALL", f"$LEDGER:{currency}"}
+            if currency == BASE:
+                if tag in _LEDGER and wanted & {"$LEDGER", *ledgers}:
                     found.append((tag, value, currency))
-            elif tag in wanted or (tag in _BY_CURRENCY and f"$LEDGER:{currency}" in wanted):
+            elif tag in wanted or (tag in _LEDGER and wanted & ledgers):
                 found.append((tag, value, currency))
         return found
 
@@ -114,12 +133,12 @@ class AccountValues:
 
     def portfolio_message(self, con_id: int) -> list[Field]:
         """Return the portfolio value message of one contract."""
-        held = dict(self._account.positions())[con_id]
+        held, contract = dict(self._account.positions())[con_id], self._directory.by_id[con_id]
         mark = self._board.doubled_mark(con_id)
         return [
             7,
             8,
-            *contract_fields(self._directory.by_id[con_id], exchange="SMART"),
+            *contract_fields(contract),
             held.quantity,
             "0" if mark is None else format_ratio(mark, 2),
             format_money(self._account.market_value(con_id)),

@@ -149,6 +149,11 @@ class ContractDirectory:
         listing = self.listing(contract.con_id)
         return None if listing is None else listing.underlying
 
+    def future_margin(self, contract: Contract) -> int:
+        """Return the maintenance margin of one future (money); 0 where none is named."""
+        listing = self.listing(contract.con_id)
+        return 0 if listing is None else listing.maintenance_margin
+
     def market_rule(self, rule_id: int) -> TickGrid | None:
         """Return the tick grid with this market rule id."""
         for grid, number in self._market_rules.items():
@@ -185,10 +190,11 @@ class ContractDirectory:
         if con_id not in self.tape_ids:
             return self.market.listing(con_id) if self.market is not None else None
         contract = self.by_id[con_id]
-        is_option = contract.security_type == "OPT"
+        is_option = contract.kind != 0
+        is_derived = contract.con_id != self.underlying.con_id
         return ContractListing(
             contract=contract,
-            underlying=self.underlying if is_option else None,
+            underlying=self.underlying if is_derived else None,
             long_name=self.underlying.symbol + self._suffix,
             market_name=trading_class(contract),
             primary_exchange="",
@@ -290,9 +296,9 @@ def contract_fields(contract: Contract, *, exchange: str | None = None) -> list[
     ]
 
 
-def combo_fields(symbol: str, currency: str) -> list[Field]:
+def combo_fields(symbol: str, currency: str, exchange: str) -> list[Field]:
     """Return the eleven contract fields of a combination."""
-    return [COMBO_CON_ID, symbol, "BAG", "", "0", "", "", "SMART", currency, symbol, "COMB"]
+    return [COMBO_CON_ID, symbol, "BAG", "", "0", "", "", exchange or "SMART", currency, symbol, "COMB"]
 
 
 def _expiry_fits(wanted: str, contract: Contract) -> bool:

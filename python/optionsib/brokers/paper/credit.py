@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from optionsib.brokers.paper.account import Account
+from optionsib.brokers.paper.commissions import Commissions
 from optionsib.brokers.paper.order_checks import rejected
-from optionsib.brokers.paper.order_filling import Filling
 from optionsib.brokers.paper.orders import ClientOrder
 from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.brokers.paper.wire import format_money
@@ -14,10 +14,10 @@ from optionsib.common.types import price_to_money
 class CreditCheck:
     """Compares what is available before and after an order, as if it had filled at its limit."""
 
-    def __init__(self, account: Account, board: QuoteBoard, filling: Filling) -> None:
+    def __init__(self, account: Account, board: QuoteBoard, commissions: Commissions) -> None:
         self._account = account
         self._board = board
-        self._filling = filling
+        self._commissions = commissions
 
     def check(self, order: ClientOrder) -> None:
         """Refuse an order that takes available funds which are not there.
@@ -67,7 +67,7 @@ class CreditCheck:
     def leg_prices(self, order: ClientOrder, net: int) -> tuple[int, ...]:
         """Return prices of the legs that add up to ``net``, near their marks."""
         sides = order.leg_sides()
-        marks = [(self._board.doubled_mark(con_id) or 0) // 2 for con_id, _ in sides]
+        marks = [self._mark(con_id) for con_id, _ in sides]
         difference = net - sum(mark * ratio for mark, (_, ratio) in zip(marks, sides, strict=True))
         for index, (_, ratio) in enumerate(sides):
             if difference % ratio == 0 and marks[index] + difference // ratio >= 0:
@@ -76,30 +76,39 @@ class CreditCheck:
         return tuple(marks)
 
     def _changes(self, order: ClientOrder) -> list[tuple[int, int]]:
-        return [(con_id, ratio * order.remaining) for con_id, ratio in order.leg_sides()]
+        counts = zip(order.leg_sides(), order.missing(order.quantity), strict=True)
+        return [(con_id, count if ratio > 0 else -count) for (con_id, ratio), count in counts]
 
     def _fees(self, order: ClientOrder) -> int:
         """Return what filling the rest of the order will cost in fees."""
-        return sum(self._filling.cost(order, order.quantity)) - order.charged
+        counts = [abs(ratio) * order.quantity for ratio in order.ratios]
+        value = order.filled_value + self.likely_price(order) * order.remaining
+        return self._commissions.total(order, counts, value) - order.charged
 
     def _equity_change(self, order: ClientOrder) -> int:
-        """Return the change of the equity with loan: options are paid for, shares keep their value."""
-        paid = order.direction * self.likely_price(order) * order.remaining
-        change = -self._fees(order)
-        stock_value = 0
-        multipliers = {contract.multiplier for contract in order.contracts if contract.kind} or {1}
-        for contract, (con_id, ratio) in zip(order.contracts, order.leg_sides(), strict=True):
-            if not contract.kind:
-                price = self._share_price(con_id, order)
-                stock_value += price_to_money(price, contract.multiplier, ratio * order.remaining)
-        return change - price_to_money(paid, max(multipliers), 1) + stock_value
+        """Return the change of the equity with loan.
 
-    def _share_price(self, con_id: int, order: ClientOrder) -> int:
-        if not order.is_combo:
-            return self.likely_price(order)
+        Options are paid for and lend nothing. Anything else keeps its value; what is paid for a
+        combination above the marks of its legs is lost.
+        """
+        change = -self._fees(order)
+        sides = order.leg_sides()
+        marks = [self._mark(con_id) for con_id, _ in sides]
+        net = order.direction * self.likely_price(order)
+        optional = [contract.multiplier for contract in order.contracts if contract.kind]
+        above = net - sum(mark * ratio for mark, (_, ratio) in zip(marks, sides, strict=True))
+        if order.is_combo or optional:
+            multiplier = max(optional or [contract.multiplier for contract in order.contracts])
+            change -= price_to_money(above, multiplier, order.remaining)
+        for contract, mark, (_, ratio) in zip(order.contracts, marks, sides, strict=True):
+            if contract.kind:
+                change -= price_to_money(mark, contract.multiplier, ratio * order.remaining)
+        return change
+
+    def _mark(self, con_id: int) -> int:
         return (self._board.doubled_mark(con_id) or 0) // 2
 
     def _opposite(self, con_id: int, ratio: int) -> int:
         quote = self._board.quote(con_id)
         price = None if quote is None else (quote.ask if ratio > 0 else quote.bid)
-        return (self._board.doubled_mark(con_id) or 0) // 2 if price is None else price
+        return self._mark(con_id) if price is None else price

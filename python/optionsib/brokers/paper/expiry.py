@@ -1,4 +1,4 @@
-"""Exercise, assignment and expiry: what becomes of options that are not closed.
+"""Exercise, assignment and expiry: what becomes of options and futures that are not closed.
 
 * An instruction to exercise is carried out at the close of the session; one to let lapse holds until the
   option expires.
@@ -8,8 +8,10 @@
 * With ``DeskRules.early_assignment`` short American options are assigned at random at a session's close.
 
 Options on shares are delivered: the option is closed at 0 and its shares are bought or sold at the strike.
-Options on an index are settled in cash: the option is closed at its intrinsic value. Executions of an
-instruction carry the ids of its client, all others order id -1 and client 0, and go to everybody.
+So are options on a future that lives on. Options on an index, or on a future that expires with them, are
+settled in cash: the option is closed at its intrinsic value. Futures are settled in cash at the level of
+their index, or at their own mark where they are on nothing that is listed. Executions of an instruction
+carry the ids of its client, all others order id -1 and client 0, and go to everybody.
 """
 
 from __future__ import annotations
@@ -113,14 +115,18 @@ class Deliveries:
     # --- settling --------------------------------------------------------------------------------
 
     def expire(self, now_ns: int) -> None:
-        """Settle every held option whose expiry instant has come, and end the orders for it."""
+        """Settle every held contract whose expiry instant has come, and end the orders for it."""
         for con_id, held in self._desk.account.positions():
             contract = self._directory.by_id[con_id]
-            if held.quantity and contract.kind and contract.expiry_ns <= now_ns:
+            if not held.quantity or not 0 < contract.expiry_ns <= now_ns:
+                continue
+            if contract.kind:
                 self._settle(contract, held.quantity, now_ns)
+            elif (price := self._last_mark(contract)) is not None:  # else at the first mark
+                self._desk.messages.broadcast([self._close(contract, held.quantity, price, now_ns, None)])
         for order in self._desk.working():
             if order.is_live and any(0 < one.expiry_ns <= now_ns for one in order.contracts):
-                self._desk.end(order, CANCELLED, now_ns, "the contract has expired")
+                self._desk.work.end(order, CANCELLED, now_ns, "the contract has expired")
 
     def close_session(self, now_ns: int) -> None:
         """Carry out the instructions to exercise; assign short options early, if the rules say so."""
@@ -130,7 +136,7 @@ class Deliveries:
                 if owned > 0:
                     self._carry_out(order, min(order.remaining, owned), now_ns)
                 else:
-                    self._desk.end(order, CANCELLED, now_ns, "the position is gone")
+                    self._desk.work.end(order, CANCELLED, now_ns, "the position is gone")
         chance = self._desk.rules.early_assignment
         for con_id, held in self._desk.account.positions() if chance else ():
             contract = self._directory.by_id[con_id]
@@ -171,7 +177,7 @@ class Deliveries:
     ) -> list[ExecutionRecord]:
         """Exercise (or be assigned, for a negative quantity); return the executions."""
         under = self._directory.underlying_of(contract)
-        if under is None or under.security_type != "STK":
+        if under is None or not self._is_delivered(contract, under):
             return [self._close(contract, quantity, self._intrinsic(contract), now_ns, order)]
         option = self._close(contract, quantity, 0, now_ns, order)
         shares = self._desk.filling.book_alone(
@@ -200,11 +206,27 @@ class Deliveries:
             exchange=_EXCHANGE,
         )
 
+    @staticmethod
+    def _is_delivered(contract: Contract, under: Contract) -> bool:
+        lives_on = under.security_type == "FUT" and under.expiry_ns > contract.expiry_ns
+        return under.security_type == "STK" or lives_on
+
     def _intrinsic(self, contract: Contract) -> int:
         """Return what the option is worth if exercised now (1/10000); 0 while its underlying has no quote."""
         under = self._directory.underlying_of(contract)
-        mark = None if under is None else self._board.doubled_mark(under.con_id)
-        return 0 if mark is None else max(0, contract.kind * (mark // 2 - contract.strike))
+        if under is None:
+            return 0
+        is_last = under.security_type == "FUT" and not self._is_delivered(contract, under)
+        doubled = self._board.doubled_mark(under.con_id)
+        mark = self._last_mark(under) if is_last else None if doubled is None else doubled // 2
+        return 0 if mark is None else max(0, contract.kind * (mark - contract.strike))
+
+    def _last_mark(self, future: Contract) -> int | None:
+        """Return the price that settles a future (1/10000)."""
+        under = self._directory.underlying_of(future)
+        marks = (self._board.doubled_mark(one.con_id) for one in (under, future) if one is not None)
+        found = next((mark for mark in marks if mark is not None), None)
+        return None if found is None else found // 2
 
     def _is_worth_exercising(self, contract: Contract) -> bool:
         listing, under = self._directory.listing(contract.con_id), self._directory.underlying_of(contract)

@@ -41,9 +41,9 @@ class Interventions:
                 continue
             net = order.direction * desk.credit.likely_price(order)
             fill = OrderFill(order, order.workable, net, desk.credit.leg_prices(order, net))
-            desk.take_out(order)
-            desk.book_fill(fill, now_ns)
-            desk.put_back(order, now_ns)
+            desk.work.take_out(order)
+            desk.work.book_fill(fill, now_ns)
+            desk.work.put_back(order, now_ns)
             filled += 1
         return filled
 
@@ -159,12 +159,25 @@ class Interventions:
         for order in self._desk.registry.all:
             if order.perm_id != record.perm_id or order.is_exercise:
                 continue
-            if bool(record.con_id) == order.is_combo:  # of a combination only its own execution counts
+            if bool(record.con_id) == order.is_combo and not order.fills_legs_apart:
+                # of a combination only its own execution counts
+                continue
+            if order.fills_legs_apart:
+                self._adjust_leg(order, record, corrected)
                 continue
             order.filled_value += corrected.price * corrected.quantity - record.price * record.quantity
             if not order.is_live:
                 order.filled += corrected.quantity - record.quantity
             self._desk.messages.tell(order, lambda one, _: order_status(one))
+
+    def _adjust_leg(self, order: ClientOrder, record: ExecutionRecord, corrected: ExecutionRecord) -> None:
+        leg = [contract.con_id for contract in order.contracts].index(record.con_id)
+        total = order.leg_totals[leg]
+        total.value += corrected.price * corrected.quantity - record.price * record.quantity
+        if not order.is_live:
+            total.quantity += corrected.quantity - record.quantity
+        order.count_legs()
+        self._desk.messages.tell(order, lambda one, _: order_status(one))
 
     def _chosen(self, order_ref: str | None) -> list[ClientOrder]:
         return [one for one in self._desk.working() if order_ref in (None, one.order_ref)]

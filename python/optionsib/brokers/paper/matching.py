@@ -12,7 +12,12 @@ at all, and members of brackets and OCA groups (so that a fill of one is known b
 tried, and no group is ever filled twice). A combination buys its legs at a net price, the sum over
 legs of ratio x the displayed opposite side; it fills when that sum is not above its limit, all legs
 together, for as many units as every leg's displayed size allows. Arriving it pays the sum; held, where
-the market came to it, its own limit. ``NonGuaranteed`` is echoed to clients and changes nothing here.
+the market came to it, its own limit.
+
+The legs of a ``NonGuaranteed`` combination fill apart. Where the sum allows new units, each leg takes
+what its own displayed side shows of them; then, and before anything new is begun, the legs that stayed
+behind are completed as soon as that leaves the whole of what was paid within the limit. Until then, and
+for ever if the order ends first, the other legs stand alone. Each leg pays what is displayed.
 
 ``queue=True`` gives resting orders a place in the queue, see ``DisplayedBook``.
 """
@@ -35,13 +40,20 @@ class OrderFill:
     """``quantity`` units of ``order`` filled.
 
     ``price`` is the net price paid per unit (negative = received); ``leg_prices`` are the legs' own
-    prices, whose ratio-weighted sum is ``price``.
+    prices, whose ratio-weighted sum is ``price``. ``apart`` are the contracts of each leg where legs
+    fill apart; ``quantity`` is then how many units that makes whole.
     """
 
     order: ClientOrder
     quantity: int
     price: int
     leg_prices: tuple[int, ...]
+    apart: tuple[int, ...] = ()
+
+    @property
+    def contracts(self) -> list[int]:
+        """How many contracts of each leg are filled."""
+        return list(self.apart) or self.order.missing(self.order.filled + self.quantity)
 
 
 class Matching:
@@ -94,7 +106,7 @@ class Matching:
     def arrive(self, order: ClientOrder) -> list[OrderFill]:
         """Take in a new order; return what it fills at once. The rest of it stays."""
         limit = order.working_limit
-        if limit is None or order.is_combo or order.oca_group or order.parent or _fills_in_lots(order):
+        if limit is None or order.is_combo or order.oca_group or order.parent or order.fills_in_lots:
             self._held[order.perm_id] = order
             fill = self.meet(order, arriving=True)
             return [] if fill is None else [fill]
@@ -121,6 +133,8 @@ class Matching:
 
     def meet(self, order: ClientOrder, *, arriving: bool = False) -> OrderFill | None:
         """Fill what a held order can get from the displayed sides; forget the order when it is done."""
+        if order.fills_legs_apart:
+            return self._meet_apart(order)
         legs = order.leg_sides()
         touches: list[int] = []
         quantity = order.workable
@@ -141,6 +155,35 @@ class Matching:
         if quantity == order.remaining:
             del self._held[order.perm_id]
         return OrderFill(order, quantity, _net_price(prices, ratios), tuple(prices))
+
+    def _meet_apart(self, order: ClientOrder) -> OrderFill | None:
+        """Fill legs without each other: those that are behind, or else new units."""
+        begun = order.begun
+        wanted, whole = order.missing(begun), begun
+        if not any(wanted):
+            whole += order.workable
+            wanted = order.missing(whole)
+        prices, counts, paid = [], [], 0
+        for (con_id, ratio), count, total in zip(order.leg_sides(), wanted, order.leg_totals, strict=True):
+            touch = self._book(con_id).touch(-1 if ratio > 0 else 1) if count else None
+            if count and touch is None:
+                return None
+            prices.append(0 if touch is None else touch.price)
+            counts.append(0 if touch is None else min(count, touch.quantity))
+            before = total.value if whole == begun else 0
+            paid += (1 if ratio > 0 else -1) * (before + count * prices[-1])
+        units = whole if whole == begun else order.workable
+        if order.working_limit is not None and paid > order.direction * order.working_limit * units:
+            return None
+        for (con_id, ratio), count in zip(order.leg_sides(), counts, strict=True):
+            if count:
+                self._book(con_id).take(-1 if ratio > 0 else 1, count)
+        short = order.missing(0)
+        made = min((count - gap) // abs(r) for count, gap, r in zip(counts, short, order.ratios, strict=True))
+        if made == order.quantity:
+            del self._held[order.perm_id]
+        net = _net_price(prices, [ratio for _, ratio in order.leg_sides()])
+        return OrderFill(order, made - order.filled, net, tuple(prices), tuple(counts))
 
     def _book(self, con_id: int) -> DisplayedBook:
         """Return the book, showing what is displayed now: nobody tells of contracts that nobody watches."""
@@ -166,10 +209,6 @@ class Matching:
             if not book.has(fill.order.perm_id):
                 self._resting.pop(fill.order.perm_id, None)
         return fills
-
-
-def _fills_in_lots(order: ClientOrder) -> bool:
-    return order.fills_whole or order.ticket.integer("minQty") > 0
 
 
 def _smallest_fill(order: ClientOrder) -> int:

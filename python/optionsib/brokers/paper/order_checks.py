@@ -19,7 +19,10 @@ ALGORITHMS = frozenset(
         *("PctVol", "PctVolPx", "PctVolSz", "PctVolTm", "Twap", "Vwap"),
     }
 )
-TRADED = frozenset({"OPT", "STK"})
+_SECURITIES, _FUTURES = frozenset({"OPT", "STK"}), frozenset({"FUT", "FOP"})
+_ODD_LOT = 20_000  # units of currency
+TRADED = _SECURITIES | _FUTURES | {"CASH"}
+_ROUTED_BY_NAME = _FUTURES | {"CASH"}  # SMART knows no way to their exchanges
 
 
 class OrderRefusedError(Exception):
@@ -82,6 +85,8 @@ class OrderChecks:
         )
         _set_prices(order)
         _check_times(order, now_ns)
+        if order.is_combo:
+            _check_guarantee(order)
         return order
 
     def _resolve_legs(self, ticket: OrderTicket, now_ns: int) -> tuple[tuple[Contract, ...], tuple[int, ...]]:
@@ -97,18 +102,61 @@ class OrderChecks:
                 if not 1 <= leg.ratio <= MAXIMUM_QUANTITY or leg.action not in ("BUY", "SELL"):
                     raise rejected(f"leg {leg.con_id}: ratio {leg.ratio}, action {leg.action!r}")
                 found.append(contract)
+            kinds = {contract.security_type for contract in found}
+            if not (kinds <= _SECURITIES or kinds <= _FUTURES or "IND" in kinds):
+                raise rejected(f"{', '.join(sorted(kinds))} cannot be legs of one combination")
             ratios = tuple(leg.signed_ratio for leg in ticket.legs)
         else:
             found = list(self._directory.find(ticket.query))
             if len(found) != 1:
                 reason = "No security definition has been found for the request" if not found else "Ambiguous"
                 raise OrderRefusedError(200, reason)
+            self._check_exchange(found[0], ticket.query.exchange)
         for contract in found:
             if contract.security_type not in TRADED:
                 raise rejected(f"no trading permission for {contract.security_type} {contract.symbol}")
             if contract.expiry_ns and contract.expiry_ns <= now_ns:
                 raise OrderRefusedError(392, "Invalid order: contract expired.")
         return tuple(found), ratios
+
+    def _check_exchange(self, contract: Contract, named: str) -> None:
+        listing = self._directory.listing(contract.con_id)
+        known = ("",) if listing is None else ("", *listing.exchanges)
+        if contract.security_type in _ROUTED_BY_NAME and named not in known:
+            raise OrderRefusedError(
+                200, f"No security definition has been found for the request on exchange {named!r}"
+            )
+
+
+def notices(order: ClientOrder, *, tells_preset: bool) -> list[tuple[int, str]]:
+    """Return what a client is told about an order that is accepted: code and text."""
+    found = []
+    if tells_preset and not order.ticket.text("tif"):
+        found.append((10349, "Order TIF was set to DAY based on order preset."))
+    if order.contracts[0].security_type == "CASH" and order.quantity < _ODD_LOT:
+        what = f"{order.action} {order.quantity} {order.contracts[0].local_symbol}"
+        warning = (
+            f"Your order size is below the {order.symbol} {_ODD_LOT} IdealPro minimum and will be routed "
+            "as an odd lot order."
+        )
+        found.append((399, f"Order Message:\n{what}\nWarning: {warning}"))
+    return found
+
+
+def _check_guarantee(order: ClientOrder) -> None:
+    """Refuse a combination whose legs nobody can fill together, and an odd one whose legs fill apart.
+
+    The broker fills legs together where at least one is an option, or where an exchange trades the
+    combination as such; it works legs apart only by SMART.
+    """
+    is_smart = order.ticket.query.exchange in ("", "SMART", "BEST")
+    apart = order.fills_legs_apart
+    has_options = any(contract.kind for contract in order.contracts)
+    if apart != is_smart if not has_options else apart and not is_smart:
+        raise OrderRefusedError(10043, "Missing or invalid NonGuaranteed value.")
+    in_lots = order.fills_whole or order.ticket.integer("minQty") > 1
+    if apart and (order.oca_group or order.ticket.integer("parentId") or in_lots):
+        raise rejected("a NonGuaranteed combination is no child, in no OCA group, and fills in any lots")
 
 
 def _check_words(ticket: OrderTicket, account: str) -> None:

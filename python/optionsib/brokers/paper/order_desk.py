@@ -5,28 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from optionsib.brokers.paper.account import Account
-from optionsib.brokers.paper.contracts import ContractDirectory, local_time, time_stamp
+from optionsib.brokers.paper.commissions import Commissions
+from optionsib.brokers.paper.contracts import ContractDirectory, local_time
 from optionsib.brokers.paper.credit import CreditCheck
 from optionsib.brokers.paper.desk_messages import DeskMessages
 from optionsib.brokers.paper.desk_rules import DeskRules
 from optionsib.brokers.paper.executions import ExecutionFilter, ExecutionLog
 from optionsib.brokers.paper.expiry import Deliveries
-from optionsib.brokers.paper.groups import Groups
 from optionsib.brokers.paper.interventions import Interventions
-from optionsib.brokers.paper.matching import Matching, OrderFill
-from optionsib.brokers.paper.order_checks import OrderChecks, OrderRefusedError, rejected
+from optionsib.brokers.paper.matching import Matching
+from optionsib.brokers.paper.order_checks import OrderChecks, OrderRefusedError, notices, rejected
 from optionsib.brokers.paper.order_filling import Filling
 from optionsib.brokers.paper.order_messages import open_order, order_status
 from optionsib.brokers.paper.order_registry import OrderRegistry
 from optionsib.brokers.paper.order_ticket import OrderTicket
+from optionsib.brokers.paper.order_work import OrderWork
 from optionsib.brokers.paper.orders import (
     CANCELLED,
     FILLED,
-    INACTIVE,
     PENDING_CANCEL,
     PRE_SUBMITTED,
-    STOP_TYPES,
-    SUBMITTED,
     TRAILING_TYPES,
     ClientOrder,
 )
@@ -64,16 +62,25 @@ class OrderDesk:
         self.rules = rules or DeskRules()
         self.account = account
         self.log = ExecutionLog(seed)
-        self.filling = Filling(directory, account, fees, self.log)
+        commissions = Commissions(fees)
+        self.filling = Filling(directory, account, commissions, self.log)
         self.messages = DeskMessages(sessions, self.rules)
         self.matching = Matching(board.quote, queue=self.rules.queue)
         self._checks = OrderChecks(directory, account.name)
-        self.credit = CreditCheck(account, board, self.filling)
+        self.credit = CreditCheck(account, board, commissions)
+        self.registry = OrderRegistry(seed)
         self._triggers = Triggers(board, account)
-        self._groups = Groups()
+        self.work = OrderWork(
+            self.rules,
+            self.registry,
+            self.matching,
+            self.filling,
+            self.credit,
+            self._triggers,
+            self.messages,
+        )
         self._deliveries = Deliveries(self, directory, board, seed)
         self.interventions = Interventions(self, directory)
-        self.registry = OrderRegistry(seed)
         self._has_opened = False
 
     # --- requests --------------------------------------------------------------------------------
@@ -97,10 +104,10 @@ class OrderDesk:
                 if not is_open:
                     raise rejected("the session has closed")
                 order = self._accept(session.client_id, ticket, now_ns)
-                if self.rules.tells_preset and not ticket.text("tif"):
-                    session.error(ticket.order_id, 10349, "Order TIF was set to DAY based on order preset.")
+                for code, text in notices(order, tells_preset=self.rules.tells_preset):
+                    session.error(ticket.order_id, code, text)
                 if ticket.flag("transmit"):
-                    self._transmit(order, now_ns)
+                    self.work.transmit(order, now_ns)
                 else:
                     self.messages.tell(order, open_order)
         except OrderRefusedError as refusal:
@@ -118,7 +125,7 @@ class OrderDesk:
         order = self._accept(0, ticket, now_ns, is_manual=True)
         if self.messages.binds_manual_orders and self.registry.bind(order):
             self.messages.tell_bound(order)
-        self._transmit(order, now_ns)
+        self.work.transmit(order, now_ns)
         return order.perm_id
 
     def cancel(self, session: Session, order_id: int, now_ns: int) -> None:
@@ -127,7 +134,7 @@ class OrderDesk:
         if order is None:
             session.error(order_id, 10147, f"OrderId {order_id} that needs to be cancelled is not found.")
         elif not order.is_transmitted and order.is_live:
-            self.end(order, CANCELLED, now_ns, "")
+            self.work.end(order, CANCELLED, now_ns, "")
             text = (
                 f"Cancel attempted when order is not in a cancellable state. Order permId = {order.perm_id}"
             )
@@ -140,13 +147,13 @@ class OrderDesk:
             )
         else:
             self.messages.tell(order, lambda one, _: order_status(one, PENDING_CANCEL))
-            self.end(order, CANCELLED, now_ns, "")
+            self.work.end(order, CANCELLED, now_ns, "")
 
     def cancel_all(self, now_ns: int) -> None:
         """Cancel every working order of every client."""
         for order in self.working():
             if order.is_live:
-                self.end(order, CANCELLED, now_ns, "")
+                self.work.end(order, CANCELLED, now_ns, "")
 
     def exercise(
         self,
@@ -233,27 +240,25 @@ class OrderDesk:
         self._triggers.remember_first_marks(changed)
         for order in self.working():
             if order.good_till_ns and now_ns >= order.good_till_ns:
-                self.end(order, CANCELLED, now_ns, "the order has expired")
+                self.work.end(order, CANCELLED, now_ns, "the order has expired")
         fills = self.matching.display(shown)
-        self._book_all(sorted(fills, key=lambda fill: (fill.order.order_id, fill.order.client_id)), now_ns)
-        self._meet_held(now_ns)
-        for order in sorted(self.registry.waiting.values(), key=lambda one: (one.order_id, one.client_id)):
-            if order.perm_id in self.registry.waiting:
-                self._follow(order, changed)
-                self._release(order, now_ns, changed)
-        self._cancel_conditional(now_ns)
+        fills.sort(key=lambda fill: (fill.order.order_id, fill.order.client_id))
+        self.work.book_all(fills, now_ns)
+        self.work.meet_held(now_ns)
+        self.work.release_waiting(changed, now_ns)
+        self.work.cancel_conditional(now_ns)
         if not self._has_opened:
             self._has_opened = True
             for order in self.working():
                 if order.time_in_force == "OPG":
-                    self.end(order, CANCELLED, now_ns, "the opening is over")
+                    self.work.end(order, CANCELLED, now_ns, "the opening is over")
         self._deliveries.expire(now_ns)
         return len(self.log) > executed
 
     def show_trade(self, con_id: int, price: int, quantity: int, now_ns: int) -> bool:
         """Let a trade of the market reach resting orders (queue model); tell whether any was filled."""
         executed = len(self.log)
-        self._book_all(self.matching.trade(con_id, price, quantity), now_ns)
+        self.work.book_all(self.matching.trade(con_id, price, quantity), now_ns)
         return len(self.log) > executed
 
     def close_session(self, now_ns: int) -> bool:
@@ -261,7 +266,7 @@ class OrderDesk:
         executed = len(self.log)
         for order in self.working():
             if order.is_live and order.time_in_force == "DAY" and not order.is_exercise:
-                self.end(order, CANCELLED, now_ns, "the session has closed")
+                self.work.end(order, CANCELLED, now_ns, "the session has closed")
         self._deliveries.close_session(now_ns)
         self._deliveries.expire(now_ns)
         return len(self.log) > executed
@@ -285,47 +290,8 @@ class OrderDesk:
         order.is_transmitted = False
         order.status = PRE_SUBMITTED
         self.registry.add(order)
-        self._groups.join(order)
+        self.work.groups.join(order)
         return order
-
-    def put_back(self, order: ClientOrder, now_ns: int) -> None:
-        """Put what is left of an order to work again that :meth:`take_out` took out."""
-        if order.is_live:
-            self._book_all(self.matching.arrive(order), now_ns)
-
-    def take_out(self, order: ClientOrder) -> None:
-        """Take an order out of the market, wherever it waits; it stays live."""
-        self.matching.withdraw(order)
-        self.registry.waiting.pop(order.perm_id, None)
-
-    def _transmit(self, order: ClientOrder, now_ns: int) -> None:
-        """Send an order to the market, after its parent and with its siblings, as TWS does."""
-        family = [order]
-        if order.parent is not None:
-            top = order.parent
-            family = [top, *self._groups.children(top)]
-        for member in family:
-            if not member.is_transmitted and member.is_live:
-                self._submit(member, now_ns)
-
-    def _submit(self, order: ClientOrder, now_ns: int) -> None:
-        order.is_transmitted = True
-        try:
-            if self._groups.is_spent(order):
-                raise rejected("the OCA group leaves nothing to fill")
-            limit = self.rules.working_orders_per_side
-            same = sum(one.market == order.market for one in self.registry.working.values())
-            if limit is not None and same >= limit:
-                raise rejected(f"more than {limit} working orders on one side of one contract")
-            if order.parent is None and self.rules.checks_funds:
-                self.credit.check(order)
-        except OrderRefusedError as refusal:
-            self.end(order, INACTIVE, now_ns, refusal.text, code=refusal.code)
-            return
-        self.registry.working[order.perm_id] = self.registry.waiting[order.perm_id] = order
-        self._triggers.start_trailing(order)
-        if not self._release(order, now_ns, None):
-            self.messages.tell_state(order)
 
     def _modify(self, order: ClientOrder, ticket: OrderTicket, now_ns: int, *, is_open: bool) -> None:
         if order.status == FILLED:
@@ -341,24 +307,25 @@ class OrderDesk:
             raise OrderRefusedError(105, "Order being modified does not match original order")
         if order.order_type != wanted.order_type:
             raise OrderRefusedError(329, "Order modify failed. Cannot change to the new order type.")
-        if wanted.quantity <= order.filled:
+        if wanted.quantity <= order.filled or wanted.quantity < order.begun:
             raise OrderRefusedError(321, f"Quantity {wanted.quantity} is not above the filled {order.filled}")
         if order.parent is None and order.is_transmitted and self.rules.checks_funds:
             wanted.filled, wanted.charged = order.filled, order.charged
+            wanted.filled_value, wanted.leg_totals = order.filled_value, order.leg_totals
             self.credit.check(wanted)
         self._take_over(order, wanted)
         if not order.is_transmitted:
             if ticket.flag("transmit"):
-                self._transmit(order, now_ns)
+                self.work.transmit(order, now_ns)
             return
         self.messages.tell_state(order)
         if order.perm_id in self.registry.waiting:
-            self._release(order, now_ns, None)
+            self.work.release(order, now_ns, None)
         else:
-            self._book_all(self.matching.change(order), now_ns)
-            self._end_immediate(order, now_ns)
-        for child in self._groups.children(order):
-            self._groups.refresh(child)
+            self.work.book_all(self.matching.change(order), now_ns)
+            self.work.end_immediate(order, now_ns)
+        for child in self.work.groups.children(order):
+            self.work.groups.refresh(child)
 
     def _take_over(self, order: ClientOrder, wanted: ClientOrder) -> None:
         old_ticket, order.ticket = order.ticket, wanted.ticket
@@ -371,117 +338,4 @@ class OrderDesk:
         if wanted.stop is not None and old_ticket.text(name) != wanted.ticket.text(name):
             order.stop, order.limit = wanted.stop, wanted.limit
         order.trigger_hits = 0
-        self._groups.refresh(order)
-
-    # --- waiting and releasing -------------------------------------------------------------------
-
-    def _release(self, order: ClientOrder, now_ns: int, changed: frozenset[int] | None) -> bool:
-        """Put a waiting order to work if nothing holds it; tell whether it is at work (or done) now.
-
-        ``changed`` names the contracts quoted in this step, None when the order has just come.
-        """
-        held = self._held_by(order, now_ns, changed)
-        if held is not None:
-            news = (PRE_SUBMITTED, held) != (order.status, order.why_held)
-            order.status, order.why_held = PRE_SUBMITTED, held
-            if news and changed is not None:
-                self.messages.tell_state(order)
-            return False
-        del self.registry.waiting[order.perm_id]
-        order.status, order.why_held = SUBMITTED, ""
-        self.messages.tell_state(order)
-        self._book_all(self.matching.arrive(order), now_ns)
-        self._end_immediate(order, now_ns)
-        return True
-
-    def _held_by(self, order: ClientOrder, now_ns: int, changed: frozenset[int] | None) -> str | None:
-        """Return what TWS shows as the reason why the order is held; None if it is free."""
-        if order.workable == 0:
-            return "child"
-        if not self._triggers.is_due(order, now_ns):
-            return ""
-        waits = not order.ticket.flag("conditionsCancelOrder")
-        if waits and not order.conditions_met:
-            order.conditions_met = self._triggers.conditions_hold(order, now_ns)
-            if not order.conditions_met:
-                return ""
-        if order.order_type not in STOP_TYPES or order.is_triggered:
-            return None
-        is_quoted = changed is None or any(contract.con_id in changed for contract in order.contracts)
-        return None if is_quoted and self._triggers.stop_is_reached(order) else "trigger"
-
-    def _follow(self, order: ClientOrder, changed: frozenset[int]) -> None:
-        """Let a trailing order follow the market, once it is past what else holds it."""
-        is_quoted = any(contract.con_id in changed for contract in order.contracts)
-        if order.workable and order.why_held == "trigger" and is_quoted and self._triggers.trail(order):
-            self.messages.tell(order, open_order)
-
-    def _cancel_conditional(self, now_ns: int) -> None:
-        for order in self.working():
-            is_cancelled = order.is_live and order.ticket.flag("conditionsCancelOrder")
-            if is_cancelled and self._triggers.conditions_hold(order, now_ns):
-                self.end(order, CANCELLED, now_ns, "the conditions of the order are met")
-
-    def _end_immediate(self, order: ClientOrder, now_ns: int) -> None:
-        if order.is_live and order.is_immediate and order.perm_id not in self.registry.waiting:
-            self.end(order, CANCELLED, now_ns, "")
-
-    # --- filling ---------------------------------------------------------------------------------
-
-    def _meet_held(self, now_ns: int) -> None:
-        for order in self.matching.held():
-            if self.matching.is_held(order):
-                fill = self.matching.meet(order)
-                if fill is not None:
-                    self.book_fill(fill, now_ns)
-
-    def _book_all(self, fills: list[OrderFill], now_ns: int) -> None:
-        for fill in fills:
-            self.book_fill(fill, now_ns)
-
-    def book_fill(self, fill: OrderFill, now_ns: int) -> None:
-        """Book one fill and let it reach the order's group, before the next one is looked for."""
-        order = fill.order
-        records = self.filling.book(fill, now_ns)
-        for record in records:
-            self._triggers.executed.append((now_ns, str(record.contract[1]), str(record.contract[2])))
-        self._groups.refresh(order)
-        if order.remaining == 0:
-            order.finish(FILLED, time_stamp(now_ns), f"Filled Size: {order.filled}")
-            del self.registry.working[order.perm_id]
-        self.messages.tell_fill(order, records)
-        self._spread_fill(order, now_ns)
-
-    def _spread_fill(self, order: ClientOrder, now_ns: int) -> None:
-        """Let a fill reach the order's OCA group and its children."""
-        for other in self._groups.others(order):
-            if order.oca_type == 1:
-                self.end(other, CANCELLED, now_ns, "")
-            elif self._groups.refresh(other):
-                if other.remaining == 0:
-                    self.end(other, CANCELLED, now_ns, "")
-                elif other.is_transmitted:
-                    self.messages.tell_state(other)
-        for child in self._groups.children(order):
-            if not child.is_live or not self._groups.refresh(child) or not child.is_transmitted:
-                continue  # a sibling's fill may have ended it meanwhile
-            if child.perm_id not in self.registry.waiting:
-                self._book_all(self.matching.change(child), now_ns)
-            elif not self._release(child, now_ns, None):
-                self.messages.tell_state(child)
-
-    def end(self, order: ClientOrder, status: str, now_ns: int, reason: str, *, code: int = 202) -> None:
-        """Take an order out of the market without a (further) fill and tell why."""
-        self.matching.withdraw(order)
-        self.registry.retire(order)
-        order.finish(status, time_stamp(now_ns), reason or "Cancelled by Trader")
-        if code == 202:
-            reason = f"Order Canceled - reason:{reason}"
-        self.messages.tell_end(order, code, reason)
-        children = self._groups.children(order)
-        lost = self._groups.end_of_parent(order)
-        for child in children:
-            if child in lost:
-                self.end(child, CANCELLED, now_ns, "")
-            else:
-                self.messages.tell_state(child)
+        self.work.groups.refresh(order)

@@ -3,59 +3,46 @@
 from __future__ import annotations
 
 from optionsib.brokers.paper.account import Account
+from optionsib.brokers.paper.commissions import Commissions
 from optionsib.brokers.paper.contracts import ContractDirectory, combo_fields, contract_fields
 from optionsib.brokers.paper.executions import NO_ORDER, ExecutionLog, ExecutionRecord
 from optionsib.brokers.paper.matching import OrderFill
 from optionsib.brokers.paper.orders import ClientOrder
 from optionsib.brokers.paper.wire import format_ratio
-from optionsib.common.fees import FeeTable, share_out
-from optionsib.common.types import MONEY_SCALE
-
-_SHARE_FEE, _SHARE_MINIMUM = MONEY_SCALE // 200, MONEY_SCALE  # US shares: 0.005 each, 1.00 an order
 
 
 class Filling:
     """Turns fills into execution records and account bookings."""
 
     def __init__(
-        self, directory: ContractDirectory, account: Account, fees: FeeTable, log: ExecutionLog
+        self, directory: ContractDirectory, account: Account, commissions: Commissions, log: ExecutionLog
     ) -> None:
         self._directory = directory
         self._account = account
-        self._fees = fees
+        self._commissions = commissions
         self._log = log
 
-    def cost(self, order: ClientOrder, units: int) -> tuple[int, int]:
-        """Return what ``units`` of an order cost in fees: for its options, for its shares."""
-        counts = {True: 0, False: 0}
-        for contract, ratio in zip(order.contracts, order.ratios, strict=True):
-            counts[contract.kind != 0] += units * abs(ratio)
-        shares = max(_SHARE_MINIMUM, counts[False] * _SHARE_FEE) if counts[False] else 0
-        return self._fees.total(counts[True]), shares
-
     def book(self, fill: OrderFill, now_ns: int) -> list[ExecutionRecord]:
-        """Book a fill; return the combination's execution (if it is one), then one a leg."""
-        order = fill.order
-        before = self.cost(order, order.filled)
-        order.filled += fill.quantity
-        order.last_price = order.direction * fill.price
-        order.filled_value += order.last_price * fill.quantity
-        after = self.cost(order, order.filled)
-        order.charged = sum(after)
+        """Book a fill; return the combination's execution, then one a leg.
+
+        A combination whose legs fill apart has no execution of its own.
+        """
+        order, counts = fill.order, fill.contracts
+        before, value_before = [total.quantity for total in order.leg_totals], order.filled_value
+        if not order.fills_legs_apart:
+            order.filled += fill.quantity
+            order.last_price = order.direction * fill.price
+            order.filled_value += order.last_price * fill.quantity
+        commissions = self._commissions.shares(order, before, counts, value_before)
+        order.charged += sum(commissions)
         records = []
-        if order.is_combo:
+        if order.is_combo and not order.fills_legs_apart:
             records.append(self._combo_record(fill, now_ns))
-        counts = [abs(ratio) * fill.quantity for ratio in order.ratios]
-        commissions = [0] * len(counts)
-        for is_option in (True, False):
-            of_kind = [i for i, contract in enumerate(order.contracts) if (contract.kind != 0) == is_option]
-            cost = after[not is_option] - before[not is_option]
-            if of_kind:
-                shares = share_out(cost, [counts[leg] for leg in of_kind])
-                for leg, share in zip(of_kind, shares, strict=True):
-                    commissions[leg] = share
-        for leg, commission in enumerate(commissions):
-            records.append(self._leg_record(fill, leg, counts[leg], commission, now_ns))
+        for leg, (count, commission) in enumerate(zip(counts, commissions, strict=True)):
+            if count:
+                records.append(self._leg_record(fill, leg, count, commission, now_ns))
+        if order.fills_legs_apart:
+            order.count_legs()
         return records
 
     def book_alone(
@@ -69,7 +56,7 @@ class Filling:
         perm_id: int,
         order: ClientOrder | None = None,
         liquidation: bool = False,
-        exchange: str = "SMART",
+        exchange: str = "",
     ) -> ExecutionRecord:
         """Book an execution that no order in the market led to: expiry, exercise, liquidation."""
         realized = self._account.book(con_id, side, quantity, price, 0)
@@ -92,7 +79,7 @@ class Filling:
             commission=0,
             realized=realized,
             liquidation=liquidation,
-            exchange=exchange,
+            exchange=exchange or self._directory.by_id[con_id].exchange,
             booking=self._account.last_booking,
         )
         self._log.add(record)
@@ -130,7 +117,7 @@ class Filling:
             order,
             now_ns,
             con_id=0,
-            contract=tuple(combo_fields(order.symbol, order.currency)),
+            contract=tuple(combo_fields(order.symbol, order.currency, order.ticket.query.exchange)),
             side=order.direction,
             quantity=fill.quantity,
             price=order.last_price,
@@ -200,5 +187,6 @@ class Filling:
             average=average,
             commission=commission,
             realized=realized,
+            exchange=str(contract[7]),
             booking=booking,
         )

@@ -48,7 +48,7 @@ _TIER = "softDollarTierName softDollarTierValue softDollarTierDisplay"
 def order_contract_fields(order: ClientOrder) -> list[Field]:
     """Return the eleven contract fields of an order."""
     if order.is_combo:
-        return combo_fields(order.symbol, order.currency)
+        return combo_fields(order.symbol, order.currency, order.ticket.query.exchange)
     return contract_fields(order.contracts[0])
 
 

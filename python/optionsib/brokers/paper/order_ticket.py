@@ -131,6 +131,11 @@ class OrderTicket:
         return self.values.get(name, "") == "1"
 
     @property
+    def is_non_guaranteed(self) -> bool:
+        """Whether the legs of a combination need not fill together."""
+        return ("NonGuaranteed", "1") in self.routing
+
+    @property
     def time_in_force(self) -> str:
         """DAY where the client says nothing."""
         return self.text("tif", "DAY")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from optionsib.brokers.paper.contracts import ComboLeg
 from optionsib.brokers.paper.order_ticket import OrderTicket
@@ -88,6 +89,30 @@ class ClientOrder:
         self.leg_totals = self.leg_totals or [LegTotal() for _ in self.contracts]
 
     @property
+    def fills_legs_apart(self) -> bool:
+        """Whether the legs of a combination may fill without each other (NonGuaranteed)."""
+        return self.is_combo and self.ticket.is_non_guaranteed
+
+    @property
+    def begun(self) -> int:
+        """Units of which at least one contract has filled; more than ``filled`` if legs fill apart."""
+        totals = zip(self.leg_totals, self.ratios, strict=True)
+        return max(-(-total.quantity // abs(ratio)) for total, ratio in totals)
+
+    def missing(self, units: int) -> list[int]:
+        """Return how many contracts of each leg have still to fill until ``units`` are whole."""
+        totals = zip(self.leg_totals, self.ratios, strict=True)
+        return [units * abs(ratio) - total.quantity for total, ratio in totals]
+
+    def count_legs(self) -> None:
+        """Take units filled and their average price from what the legs have filled."""
+        held = list(zip(self.leg_totals, self.ratios, strict=True))
+        self.filled = min(total.quantity // abs(ratio) for total, ratio in held)
+        if self.filled:
+            net = sum(Fraction(total.value * ratio, total.quantity) for total, ratio in held)
+            self.last_price, self.filled_value = round(net), round(net * self.filled)
+
+    @property
     def key(self) -> tuple[int, int]:
         """Client id and order id."""
         return self.client_id, self.order_id
@@ -121,6 +146,11 @@ class ClientOrder:
     def fills_whole(self) -> bool:
         """Whether the order fills in one piece or not at all."""
         return self.time_in_force == "FOK" or self.ticket.flag("allOrNone")
+
+    @property
+    def fills_in_lots(self) -> bool:
+        """Whether the order does not take whatever there is."""
+        return self.fills_whole or self.ticket.integer("minQty") > 0
 
     @property
     def is_immediate(self) -> bool:

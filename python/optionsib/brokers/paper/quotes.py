@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from optionsib.common.errors import DataError
-from optionsib.common.ports import SimulatedMarket, TapeQuote, TapeStep
+from optionsib.common.ports import DayFacts, SimulatedMarket, TapeQuote, TapeStep, Trade
 
 
 class QuoteBoard:
@@ -72,6 +72,18 @@ class QuoteBoard:
             (quote,) = self._market.quotes([con_id], self.now_ns)
             self._made[con_id] = (self.now_ns, quote)
         return quote
+
+    def day_facts(self, con_id: int) -> DayFacts | None:
+        """Return what the day has shown so far; None for the tape's contracts, which have no trades."""
+        if con_id in self._con_ids or self._market is None or self._market.listing(con_id) is None:
+            return None
+        return self._market.facts(con_id, self.now_ns)
+
+    def trades(self, con_id: int, start_ns: int, end_ns: int) -> Sequence[Trade]:
+        """Return the trades in ``[start_ns, end_ns)``; none for the tape's contracts."""
+        if con_id in self._con_ids or self._market is None:
+            return ()
+        return self._market.trades(con_id, start_ns, end_ns)
 
     def quote_at(self, con_id: int, at_ns: int) -> TapeQuote | None:
         """Return the quote that was displayed at ``at_ns``; None where there was none yet."""

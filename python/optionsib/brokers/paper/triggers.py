@@ -1,14 +1,17 @@
 """What an order waits for before it works: its time, its conditions, its stop price.
 
-Only quotes trigger anything here, since tapes carry no trades: the trigger methods of TWS that look at
-last prices (2, 3, 7) are read as bid/ask. A stop to buy looks at the bid, a stop to sell at the ask;
-double bid/ask (1, and the default for options and combinations) wants two quotes in a row; 8 is the
-middle. A trailing stop follows the same price that triggers it.
+How a stop is released follows TWS's trigger methods. Double bid/ask (1, and the default for options,
+currencies and combinations) wants two quotes in a row, 4 one; a stop to buy looks at the bid, a stop to
+sell at the ask; 8 looks at the middle. Last (2, and the default for everything else) looks at trades, double
+last (3) wants two in a row, 7 takes either a trade or a quote. The tape carries no trades: its contracts are
+judged by their quotes whatever the method, and so are currencies; a condition on the tape's volume does not
+hold. A trailing stop follows the same price that releases it.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from optionsib.brokers.paper.account import Account
 from optionsib.brokers.paper.client_times import parse_time
@@ -18,9 +21,9 @@ from optionsib.brokers.paper.quotes import QuoteBoard
 from optionsib.brokers.paper.wire import price_from_number
 from optionsib.common.types import PENNY_GRID, PRICE_SCALE, TickGrid
 
-_PRICE, _TIME, _MARGIN, _EXECUTION, _PERCENT = 1, 3, 4, 5, 7
-_SINGLE_METHODS = (2, 3, 4, 7)
-_MIDDLE = 8
+_PRICE, _TIME, _MARGIN, _EXECUTION, _VOLUME, _PERCENT = 1, 3, 4, 5, 6, 7
+_DOUBLE_QUOTE, _LAST, _DOUBLE_LAST, _LAST_OR_QUOTE, _MIDDLE = 1, 2, 3, 7, 8
+_TRADE_METHODS = (_LAST, _DOUBLE_LAST, _LAST_OR_QUOTE)
 
 
 class Triggers:
@@ -30,6 +33,7 @@ class Triggers:
         self._board = board
         self._account = account
         self._first_marks: dict[int, int] = {}
+        self._looked_ns: dict[int, int] = {}  # permId -> up to when its trades were looked at
         self.executed: list[tuple[int, str, str]] = []  # time, symbol, security type
 
     def remember_first_marks(self, con_ids: frozenset[int]) -> None:
@@ -77,24 +81,54 @@ class Triggers:
         return True
 
     def stop_is_reached(self, order: ClientOrder) -> bool:
-        """Count a quote against the stop; True once there were as many as the trigger method wants."""
-        seen = self._seen_price(order)
-        reached = seen is not None and order.stop is not None and (seen - order.stop) * order.direction >= 0
-        order.trigger_hits = order.trigger_hits + 1 if reached else 0
-        order.is_triggered = order.trigger_hits >= self._wanted_hits(order)
+        """Count quotes or trades against the stop; True once there were as many as the method wants."""
+        method = _method(order)
+        trades = self._new_trades(order) if method in _TRADE_METHODS else None
+        if trades is None or method == _LAST_OR_QUOTE:
+            seen = self._quoted_price(order)
+            wanted = 2 if method == _DOUBLE_QUOTE else 1
+            self._count(order, [] if seen is None else [seen], wanted, breaks=seen is None)
+        if trades is not None and not order.is_triggered:
+            self._count(order, trades, 2 if method == _DOUBLE_LAST else 1)
+        if order.is_triggered:
+            self._looked_ns.pop(order.perm_id, None)
         return order.is_triggered
 
-    def _wanted_hits(self, order: ClientOrder) -> int:
-        method = order.ticket.integer("triggerMethod")
-        is_stock = order.contracts[0].security_type == "STK" and not order.is_combo
-        single = method in _SINGLE_METHODS or method == _MIDDLE or (method == 0 and is_stock)
-        return 1 if single else 2
+    def _count(self, order: ClientOrder, prices: Sequence[int], wanted: int, *, breaks: bool = False) -> None:
+        if breaks:
+            order.trigger_hits = 0
+        for price in prices:
+            reached = order.stop is not None and (price - order.stop) * order.direction >= 0
+            order.trigger_hits = order.trigger_hits + 1 if reached else 0
+            if order.trigger_hits >= wanted:
+                order.is_triggered = True
+                return
+
+    def _new_trades(self, order: ClientOrder) -> list[int] | None:
+        """Return the prices traded since the last look; None where nothing of it is ever traded."""
+        con_id, now_ns = order.contracts[0].con_id, self._board.now_ns
+        facts = None if order.is_combo or _is_currency(order) else self._board.day_facts(con_id)
+        if facts is None or facts.last is None:
+            return None
+        since_ns = self._looked_ns.get(order.perm_id)
+        self._looked_ns[order.perm_id] = now_ns
+        if since_ns is None:
+            return [facts.last]
+        return [trade.price for trade in self._board.trades(con_id, since_ns, now_ns)]
 
     def _grid(self, order: ClientOrder) -> TickGrid:
         return PENNY_GRID if order.is_combo else order.contracts[0].tick_grid
 
     def _seen_price(self, order: ClientOrder) -> int | None:
-        """Return the price that triggers: the bid for BUY, the ask for SELL, or the middle."""
+        """Return the price that a trailing stop follows."""
+        if _method(order) in _TRADE_METHODS and not (order.is_combo or _is_currency(order)):
+            facts = self._board.day_facts(order.contracts[0].con_id)
+            if facts is not None and facts.last is not None:
+                return facts.last
+        return self._quoted_price(order)
+
+    def _quoted_price(self, order: ClientOrder) -> int | None:
+        """Return the quote that releases: the bid for BUY, the ask for SELL, or the middle."""
         sides = []
         wanted = (1, -1) if order.ticket.integer("triggerMethod") == _MIDDLE else (order.direction,)
         for side in wanted:
@@ -139,4 +173,19 @@ class Triggers:
         first = self._first_marks.get(con_id)
         if condition.kind == _PERCENT and mark is not None and first:
             return 100 * (mark / first - 1), condition.number("changePercent")
-        return None, 0.0  # volumes are not known
+        facts = self._board.day_facts(con_id) if condition.kind == _VOLUME else None
+        return (None, 0.0) if facts is None else (facts.volume, condition.number("volume"))
+
+
+def _method(order: ClientOrder) -> int:
+    """Return the trigger method that counts: the order's own, or the default of what it trades."""
+    method = order.ticket.integer("triggerMethod")
+    if method:
+        return method
+    is_judged_by_quotes = order.is_combo or order.contracts[0].kind != 0 or _is_currency(order)
+    return _DOUBLE_QUOTE if is_judged_by_quotes else _LAST
+
+
+def _is_currency(order: ClientOrder) -> bool:
+    """Whether nobody tells of the trades in what is ordered."""
+    return order.contracts[0].security_type == "CASH"

@@ -52,6 +52,7 @@ class Product(msgspec.Struct, frozen=True):
     multiplier: int = 1
     daily_volume: float = 5e6
     is_fund: bool = False
+    maintenance_margin: float = 0.0  # of one future, in currency: a simulated figure
 
 
 def _share(
@@ -80,12 +81,13 @@ def _index(symbol: str, name: str, level: float, volatility: float, pays: float,
 
 def _future(
     symbol: str, name: str, level: float, volatility: float, driver: str, multiplier: int, pays: float,
-    grid: TickGrid = QUARTER_GRID, exchange: str = "CME",
+    margin: float, grid: TickGrid = QUARTER_GRID, exchange: str = "CME",
 ) -> Product:  # fmt: skip
     return Product(
         symbol, "FUT", name, level, volatility, driver, pays, exchange, *_INDICES,
         options="monthly" if symbol in ("ES", "NQ") else "none", option_grid=FUTURE_OPTION_GRID,
         strike_step=25.0, tick_grid=grid, multiplier=multiplier, daily_volume=1.5e6,
+        maintenance_margin=margin,
     )  # fmt: skip
 
 
@@ -128,11 +130,11 @@ _PRODUCTS = (
     _share("BA", "BOEING CO/THE", 230.0, 0.33, *_INDUSTRY),
     _share("WMT", "WALMART INC", 97.0, 0.20, *_SHOPS, pays=0.01),
     _share("IBM", "INTL BUSINESS MACHINES CORP", 245.0, 0.24, "NYSE", *_TECHNOLOGY[1:], pays=0.027),
-    _future("ES", "E-mini S&P 500", 6500.0, 0.16, "SPX", 50, 0.013),
-    _future("MES", "Micro E-Mini S&P 500 Stock Price Index", 6500.0, 0.16, "SPX", 5, 0.013),
-    _future("NQ", "E-mini NASDAQ 100", 23500.0, 0.20, "NDX", 20, 0.007),
-    _future("MNQ", "Micro E-Mini Nasdaq-100 Index", 23500.0, 0.20, "NDX", 2, 0.007),
-    _future("RTY", "E-Mini Russell 2000", 2350.0, 0.21, "RUT", 50, 0.012, TENTH_GRID),
+    _future("ES", "E-mini S&P 500", 6500.0, 0.16, "SPX", 50, 0.013, 22_000.0),
+    _future("MES", "Micro E-Mini S&P 500 Stock Price Index", 6500.0, 0.16, "SPX", 5, 0.013, 2_200.0),
+    _future("NQ", "E-mini NASDAQ 100", 23500.0, 0.20, "NDX", 20, 0.007, 30_000.0),
+    _future("MNQ", "Micro E-Mini Nasdaq-100 Index", 23500.0, 0.20, "NDX", 2, 0.007, 3_000.0),
+    _future("RTY", "E-Mini Russell 2000", 2350.0, 0.21, "RUT", 50, 0.012, 9_000.0, TENTH_GRID),
     Product("EUR", "CASH", "European Monetary Union Euro", 1.12, 0.08, "EUR", primary_exchange="IDEALPRO",
             options="none", tick_grid=PIP_GRID, daily_volume=0.0),
     Product("GBP", "CASH", "British pound", 1.31, 0.09, "GBP", primary_exchange="IDEALPRO",

@@ -19,6 +19,7 @@ LIQUIDITY = {"daily": 0.25, "weekly": 0.5, "monthly": 1.0, "none": 1.0}  # facto
 _SHARE_SPREAD = 5e-5  # of the usual price, at least one tick
 _OPTION_SPREAD = (0.0015, 0.0006)  # of the value; of the underlying times the root of the years left
 _LARGEST_LOTS = 60.0
+_LOT_SIZES = {"STK": 100, "CASH": 100_000}
 
 
 def sides(one: Instrument, middles: Floats, at_ns: Ints | int) -> tuple[Ints, Ints, Ints]:
@@ -56,6 +57,5 @@ def displayed(one: Instrument, middle: float, at_ns: int) -> TapeQuote:
     words = np.array([con_id, con_id + (1 << 40)], dtype=np.uint64) * np.uint64(1 << 20)
     shares = scatter(words + np.uint64(at_ns // KNOT_NS % (1 << 20)))
     lots = 1 + np.floor(_LARGEST_LOTS * shares**2).astype(np.int64)
-    if one.contract.security_type == "STK":
-        lots = 100 * lots
+    lots *= _LOT_SIZES.get(one.contract.security_type, 1)
     return TapeQuote(con_id, bid or None, int(lots[0]) if bid else 0, ask, int(lots[1]))

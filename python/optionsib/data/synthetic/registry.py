@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from optionsib.common.ports import ChainParameters, ContractListing, ContractQuery
-from optionsib.common.types import PRICE_SCALE, Contract
+from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract
 from optionsib.data.calendars import last_session_on_or_before
 from optionsib.data.synthetic import listing
 from optionsib.data.synthetic.catalog import PRODUCTS, Product, product_of
@@ -228,6 +228,7 @@ class Registry:
                 industry=product.industry,
                 category=product.category,
                 subcategory=product.subcategory,
+                maintenance_margin=round(product.maintenance_margin * MONEY_SCALE),
             ),
             product,
         )

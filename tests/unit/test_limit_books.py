@@ -1,0 +1,157 @@
+"""What the limits are asked and told of stops, and of the exits of a bracket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from optionsib.common.config import LimitsConfig
+from optionsib.common.events import Execution, OrderSubmitted, OrderUpdate, RiskVerdict
+from optionsib.common.types import Order, OrderLeg
+from optionsib.execution.brackets import bracket
+from optionsib.execution.limit_books import LimitBooks
+from optionsib.execution.orders import OrderEvent, OrderManager
+from optionsib.risk.limits import LimitChecker, State
+
+from .test_limits import CALL_55, CONTRACTS, FEE, GENEROUS, IDS, tell
+
+BUY, SELL = (OrderLeg(CALL_55, 1),), (OrderLeg(CALL_55, -1),)  # 2.00 bid, 2.10 asked
+
+
+class Books:
+    """A manager and the limits, as the desk joins them."""
+
+    def __init__(self) -> None:
+        self.checker = LimitChecker(LimitsConfig(**GENEROUS), CONTRACTS, dict.fromkeys(IDS, FEE))
+        tell(self.checker)
+        self.manager = OrderManager()
+        self.limits = LimitBooks(self.checker, self.manager, {c.con_id: c for c in CONTRACTS})
+        self.executions = 0
+
+    def take(self, event: OrderEvent) -> None:
+        effects = self.manager.apply(event)
+        if isinstance(event, OrderSubmitted):
+            self.limits.submitted(event)
+        for effect in effects:
+            self.limits.apply(effect)
+
+    def fill(self, ref: str, units: int, price: int = 21_000) -> None:
+        self.executions += 1
+        side = self.manager.records[ref].order.legs[0].ratio
+        self.take(
+            Execution(
+                execution_id=f"{self.executions}", order_ref=ref, con_id=CALL_55, side=side, quantity=units,
+                price=price, at_ns=5,
+            )
+        )  # fmt: skip
+
+    def judge(self, order: Order, *attached: Order) -> RiskVerdict:
+        return self.limits.judge("C1", order, attached, 10)
+
+
+def order(ref: str, legs: tuple[OrderLeg, ...], limit: int, purpose: str = "open", **more: Any) -> Order:
+    return Order(ref, "T1", legs, 2, limit, purpose, "test", **more)  # type: ignore[arg-type]
+
+
+def in_bracket() -> Books:
+    """A parent for two, its target at 2.50 and its stop at 1.70, sent."""
+    books = Books()
+    parent = order("P", BUY, 21_000)
+    exits = bracket(
+        parent,
+        [order("tp", (), -25_000), order("sl", (), 0, order_type="STP", stop_price=-17_000)],
+    )
+    assert books.judge(parent, *exits).accepts
+    books.take(OrderSubmitted(order=parent, at_ns=1, attached=exits))
+    return books
+
+
+@pytest.mark.parametrize(
+    "terms", [{"order_type": "STP", "stop_price": -17_000}, {"order_type": "TRAIL", "trail_amount": 2_000}]
+)
+def test_a_stop_without_a_limit_may_close_and_nothing_else(terms: dict[str, Any]) -> None:
+    books = Books()
+    opening = books.judge(order("S", SELL, 0, **terms))
+    assert (opening.accepts, opening.check) == (False, "price_band")
+    assert "may only reduce risk" in opening.reason
+    books.take(OrderSubmitted(order=order("O", BUY, 21_000), at_ns=1))
+    books.fill("O", 2)
+    closing = books.judge(order("S", SELL, 0, "close", **terms))
+    assert (closing.accepts, closing.reduces_risk) == (True, True), closing.reason
+    assert closing.order.limit_price == 0, "the order is judged at its stop, and sent as it is"
+    books.take(OrderSubmitted(order=closing.order, at_ns=2))
+    assert books.checker.working_orders == 1
+    assert books.judge(order("S2", SELL, 0, "close", **terms)).accepts is False, "it would close twice"
+
+
+def test_prices_off_the_grid_never_pass() -> None:
+    books = in_bracket()
+    books.fill("P", 2)
+    stop = books.manager.records["sl"].order
+    verdict = books.judge(msgspec.structs.replace(stop, stop_price=-17_050))
+    assert (verdict.accepts, verdict.check) == (False, "price_grid")
+    parent = order("P", BUY, 21_000)
+    (target,) = bracket(parent, [order("tp", (), -25_050)])
+    verdict = Books().judge(parent, target)
+    assert (verdict.accepts, verdict.check) == (False, "price_grid")
+
+
+def test_the_exits_are_booked_once_at_the_dearest_of_their_prices() -> None:
+    books = in_bracket()
+    assert books.checker.working_orders == 1
+    books.fill("P", 1)
+    exposure = books.checker.exposure()
+    assert books.checker.working_orders == 2
+    assert exposure.worst_delta == pytest.approx(100 * 2 * 0.5), "one exit does not count as two"
+    assert exposure.worst_loss == 2 * (210_000_000 + 2 * FEE), "nothing that may fill costs more than no exit"
+    books.fill("P", 1)
+    assert books.checker.working_orders == 1
+    books.fill("tp", 1, 25_000)
+    assert books.checker.positions == {CALL_55: 1}
+    books.take(OrderUpdate(order_ref="tp", status="cancelled", at_ns=6))
+    assert books.checker.working_orders == 1
+    books.take(OrderUpdate(order_ref="sl", status="cancelled", at_ns=6))
+    assert books.checker.working_orders == 0
+    books.fill("sl", 1, 17_000)  # it crossed with the cancel
+    assert (books.checker.positions, books.checker.working_orders) == ({}, 0)
+
+
+def test_an_exit_changes_within_what_its_parent_has() -> None:
+    books = in_bracket()
+    target, stop = (books.manager.records[ref].order for ref in ("tp", "sl"))
+    for wanted in (
+        msgspec.structs.replace(stop, stop_price=-18_000),
+        msgspec.structs.replace(target, limit_price=-23_000),
+        msgspec.structs.replace(target, quantity=1),
+    ):
+        verdict = books.judge(wanted)
+        assert (verdict.accepts, verdict.reduces_risk) == (True, True), verdict.reason
+    for wanted, words in (
+        (msgspec.structs.replace(target, quantity=3), "the parent has 2"),
+        (msgspec.structs.replace(target, limit_price=100), "loses more than without it"),
+        (msgspec.structs.replace(target, oca_group="x"), "only limit_price, quantity"),
+        (target, "changes nothing"),
+    ):
+        verdict = books.judge(wanted)
+        assert not verdict.accepts
+        assert words in verdict.reason
+    books.checker.set_state(State.CANCEL_ONLY)
+    assert books.judge(msgspec.structs.replace(stop, stop_price=-18_000)).check == "kill_switch"
+    books.checker.set_state(State.ACTIVE)
+    books.take(OrderUpdate(order_ref="P", status="cancelled", at_ns=6))
+    verdict = books.judge(msgspec.structs.replace(stop, stop_price=-18_000))
+    assert "ended unfilled" in verdict.reason
+
+
+def test_what_has_ended_cannot_be_changed() -> None:
+    books = Books()
+    given = order("O", BUY, 21_000)
+    books.take(OrderSubmitted(order=given, at_ns=1))
+    books.fill("O", 1)
+    cut = books.judge(msgspec.structs.replace(given, quantity=1))
+    assert (cut.accepts, cut.check) == (False, "quantity_positive")
+    books.take(OrderUpdate(order_ref="O", status="cancelled", at_ns=6))
+    late = books.judge(msgspec.structs.replace(given, limit_price=20_900))
+    assert "cancelled, 1 filled" in late.reason
