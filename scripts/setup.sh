@@ -12,8 +12,8 @@ what=${1:?usage: scripts/setup.sh demo|train|test|bench|lock}
 case $what in
 demo) extras="app live vault infer report" groups="build" ;;
 train) extras="app live vault infer report train" groups="build" ;;
-test) extras="app live vault infer report train" groups="build dev" ;;
-bench) extras="app live vault infer report train" groups="build dev bench" ;;
+test) extras="app live vault infer report train cluster scenarios" groups="build dev" ;;
+bench) extras="app live vault infer report train cluster scenarios" groups="build dev bench" ;;
 lock) extras="" groups="" ;; # the resolver alone: the lock may be what keeps the rest from installing
 *) echo "setup: unknown part '$what' (demo, train, test, bench or lock)" >&2; exit 2 ;;
 esac
