@@ -220,11 +220,12 @@ def test_a_passing_order_keeps_every_sum_within_its_limit_whatever_fills(
         }
     )
     checker = checker_with(limits, positions, working)
-    if not checker.check("c", candidate, 0).accepts:
+    verdict = checker.check("c", candidate, 0)
+    if not verdict.accepts:
         return
     before = checker.exposure()
     checker.on_order_working(candidate, 0)
-    if checker.check("c", candidate, 0).reduces_risk:
+    if verdict.reduces_risk:
         assert (checker.exposure().worst_loss or 0) <= (before.worst_loss or 2**63)
         return
     for order in data.draw(st.permutations([*working, candidate])):
