@@ -84,7 +84,7 @@ class OrderDesk:
         self._contracts = contracts
         self.manager = OrderManager()
         self.portfolio = Portfolio(contracts)
-        self.settlement = Settlement(ledger, self.portfolio)
+        self.settlement = Settlement(ledger, contracts)
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
         self.disputed: frozenset[int] = frozenset()  # contracts on which the broker counts otherwise
@@ -132,7 +132,7 @@ class OrderDesk:
     def _reserve(self, record: DecisionRecord, approved: ApprovedOrder) -> DecisionRecord:
         if approved.reduces_risk:
             return record
-        refusal = self.settlement.approve(approved.order.order_ref, approved.max_loss)
+        refusal = self.settlement.approve(approved.order, approved.max_loss)
         fault_point("after-reserve-before-journal")
         if refusal is None:
             return record
@@ -293,7 +293,7 @@ class OrderDesk:
                 case DecisionRecord(outcome=ApprovedOrder() as approved) if not approved.reduces_risk:
                     ref = approved.order.order_ref
                     reserved[ref] = max(reserved.get(ref, 0), approved.max_loss)
-                    self.settlement.restore(ref, reserved[ref])
+                    self.settlement.restore(approved.order, reserved[ref])
                 case OrderSubmitted():
                     self.manager.apply(event)
                     self._checker.on_order_working(event.order, event.at_ns)

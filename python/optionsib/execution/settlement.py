@@ -1,90 +1,70 @@
-"""From fills to vault movements.
+"""From orders and fills to the ledger.
 
-1. Approval reserves the order's maximum loss and its fees; no reserve, no order.
-2. A fill moves its share of that into the trade's escrow, the fee of the way out included.
-3. A closing fill returns its share of the escrow, plus the profit or minus the loss.
-4. Commissions are paid from the free balance once they are known; the end of an order frees the rest.
+1. Approval reserves the order's maximum loss, fees included; no reserve, no order.
+2. The first fill puts the whole of it at risk; the order's end returns the unfilled part.
+3. A close is settled once its commissions are known, by the result that ``closings`` gives it.
 
-Every movement carries the execution's id, so a restart may repeat all of them and nothing moves twice.
+Everything that is said to the ledger carries a reference, so a restart may repeat all of it and nothing
+moves twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optionsib.common.ports import SettlementLedger
-from optionsib.common.types import price_to_money
-from optionsib.execution.orders import (
-    CommissionBooked,
-    Effect,
-    OrderDone,
-    UnitsFilled,
-)
-from optionsib.execution.portfolio import Portfolio, Trade
+from optionsib.common.types import Contract, Order
+from optionsib.execution.closings import Closings
+from optionsib.execution.orders import Effect, OrderDone, UnitsFilled
 
 
 class Settlement:
-    """Calls the ledger for each effect, in the effects' order."""
+    """Tells the ledger of each effect, in the effects' order."""
 
-    def __init__(self, ledger: SettlementLedger, portfolio: Portfolio) -> None:
+    def __init__(self, ledger: SettlementLedger, contracts: Mapping[int, Contract]) -> None:
         self._ledger = ledger
-        self._portfolio = portfolio
-        self._max_loss: dict[str, int] = {}
+        self._closings = Closings(contracts)
+        self._funded: set[str] = set()  # trades with money at risk
+        self._awaiting: frozenset[str] = frozenset()
 
-    def approve(self, order_ref: str, max_loss: int) -> str | None:
+    def approve(self, order: Order, max_loss: int) -> str | None:
         """Reserve ``max_loss`` (money) for an order; return None or why the vault refuses."""
-        refusal = self._ledger.reserve(order_ref, max_loss) if max_loss > 0 else None
-        if refusal is None:
-            self._max_loss[order_ref] = max(max_loss, self._max_loss.get(order_ref, 0))
+        refusal = self._ledger.reserve(order, max_loss) if max_loss > 0 else None
+        if refusal is None and max_loss > 0:
+            self._funded.add(order.trade_id)
         return refusal
 
-    def restore(self, order_ref: str, max_loss: int) -> None:
+    def restore(self, order: Order, max_loss: int) -> None:
         """Take over what an earlier run had reserved, from its decision records."""
-        self._max_loss[order_ref] = max(max_loss, self._max_loss.get(order_ref, 0))
+        if max_loss > 0:
+            self._funded.add(order.trade_id)
+            self._ledger.restore(order, max_loss)
 
-    def release(self, order_ref: str) -> int:
-        """Free the reserve of an order that was never sent; return the amount."""
-        return self._ledger.free(order_ref)
+    def release(self, order_ref: str) -> None:
+        """Free the reserve of an order that was never sent."""
+        self._ledger.ended(order_ref)
 
     def apply(self, effect: Effect) -> None:
-        """Move the money of one effect; the portfolio must have booked it before."""
+        """Tell the ledger of one effect.
+
+        Raises
+        ------
+        SettlementError
+            If the ledger's books cannot follow.
+        """
+        order = effect.record.order
+        opens = order.purpose != "close" and order.trade_id in self._funded
         match effect:
-            case UnitsFilled():
-                trade = self._portfolio.trades[effect.record.order.trade_id]
-                if effect.record.order.purpose == "close":
-                    self._close(effect, trade)
-                else:
-                    self._open(effect, trade)
-            case CommissionBooked():
-                self._ledger.fee(effect.execution.execution_id, effect.record.order.trade_id, effect.amount)
-            case OrderDone():
-                self._ledger.free(effect.record.order.order_ref)
+            case UnitsFilled() if opens:
+                self._ledger.filled(effect.execution.execution_id, order.order_ref, effect.quantity)
+            case OrderDone() if opens:
+                self._ledger.ended(order.order_ref)
             case _:
                 pass
-
-    def _pay_fee(self, effect: CommissionBooked) -> None:
-        reference, trade_id = effect.execution.execution_id, effect.record.order.trade_id
-        if effect.amount > 0:
-            self._ledger.fee(reference, trade_id, effect.amount)
-        elif effect.amount < 0:
-            self._ledger.close(f"{reference} rebate", trade_id, 0, -effect.amount)
-
-    def _open(self, effect: UnitsFilled, trade: Trade) -> None:
-        amount = self._share_of_reserve(effect)
-        if amount > 0:
-            order = effect.record.order
-            self._ledger.open(effect.execution.execution_id, order.order_ref, order.trade_id, amount)
-            trade.escrow += amount
-
-    def _share_of_reserve(self, effect: UnitsFilled) -> int:
-        """Escrow of the filled units, by cumulative shares, so that rounding never loses a unit."""
-        total, size = self._max_loss.get(effect.record.order.order_ref, 0), effect.record.order.quantity
-        after = effect.filled_before + effect.quantity
-        return total * after // size - total * effect.filled_before // size
-
-    def _close(self, effect: UnitsFilled, trade: Trade) -> None:
-        units = effect.quantity
-        before = trade.quantity + units
-        collateral = trade.escrow if trade.quantity == 0 else trade.escrow * units // before
-        entry = trade.entry_cost * units // trade.opened
-        profit = -entry - price_to_money(effect.price, trade.multiplier, units)
-        self._ledger.close(effect.execution.execution_id, trade.trade_id, collateral, profit)
-        trade.escrow -= collateral
+        for terms in self._closings.apply(effect):
+            if terms.trade_id in self._funded:
+                self._ledger.close(terms)
+        awaiting = self._closings.awaiting_commission() & self._funded
+        if awaiting != self._awaiting:
+            self._awaiting = awaiting
+            self._ledger.awaiting_commission(awaiting)
