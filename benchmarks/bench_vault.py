@@ -41,9 +41,9 @@ from tests.vault_trading import Trading, fund, sign
 from benchmarks.harness import Ratio, Row
 from optionsib.common.clock import SystemClock
 from optionsib.vault.localnet import Localnet, LocalnetSettings
-from optionsib.vault.localnet.tokens import TOKEN_PROGRAM, USDT_MINT
 from optionsib.vault.program_client import TradeAccount
 from optionsib.vault.schema import PROGRAM_FILE, program_file
+from optionsib.vault.tokens import TOKEN_PROGRAM, USDT_MINT
 
 IN_PROCESS, BY_RPC, WARM_UP = 2_000, 1_000, 50
 STALL_SECONDS = 0.005
@@ -140,6 +140,11 @@ async def close_trade(trading: Trading, opened: TradeAccount, pnl: int, now: int
 
 async def transfer(trading: Trading, amount: int, send: Send) -> None:
     """Build and send a transfer of USDT; every amount is another transaction."""
+    await send([usdt_transfer(trading, amount)], (trading.trader,))
+
+
+def usdt_transfer(trading: Trading, amount: int) -> Instruction:
+    """Return a bare transfer from the trader to the fee account."""
     move = TransferCheckedParams(
         program_id=TOKEN_PROGRAM,
         source=trading.usdt_account(trading.trader),
@@ -149,7 +154,7 @@ async def transfer(trading: Trading, amount: int, send: Send) -> None:
         amount=amount,
         decimals=6,
     )
-    await send([transfer_checked(move)], (trading.trader,))
+    return transfer_checked(move)
 
 
 def trading_on(call: Callable[..., Any]) -> Trading:

@@ -14,9 +14,9 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 from spl.token.instructions import get_associated_token_address
 
-from optionsib.vault.localnet.tokens import USDT_MINT
 from optionsib.vault.program_client import CloseMessage, Mandate, TradeAccount, ed25519_instruction
 from optionsib.vault.program_instructions import VaultProgram
+from optionsib.vault.tokens import USDT_MINT
 
 DAY = 86_400
 EXECUTIONS = b"\5" * 32

@@ -16,7 +16,7 @@ MODULE_EXTRAS = {
     "msgspec": "app", "pydantic": "app", "pydantic_settings": "app", "yaml": "app", "structlog": "app",
     "stamina": "app", "psutil": "app", "rich": "app", "exchange_calendars": "app", "pandas": "app",
     "ib_async": "live", "zmq": "live", "solders": "vault", "solana": "vault", "spl": "vault",
-    "h11": "vault", "websockets": "vault",
+    "h11": "vault", "websockets": "vault", "httpx2": "vault", "cryptography": "vault",
     "onnxruntime": "infer", "plotly": "report", "xgboost": "train", "sklearn": "train", "onnx": "train",
     "onnxmltools": "train", "skl2onnx": "train",
 }  # fmt: skip
@@ -113,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     vault = add("vault", lambda options: 2, "Funds in a program on Solana.")
     vault_verbs = vault.add_subparsers(required=True, metavar="VERB")
     _add_localnet(vault_verbs.add_parser("localnet", help="A Solana chain of one's own, on this machine."))
+    _add_vault(vault_verbs)
     _add_exchange(add("paper-exchange", paper_exchange, "A local exchange that speaks the TWS protocol."))
     fault = add("paper-fault", paper_fault, "Make something go wrong at a running paper exchange.")
     fault.add_argument("output", type=Path, help="file with the standard output of paper-exchange")
@@ -353,6 +354,65 @@ def _add_localnet(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=vault_localnet)
 
 
+def _add_vault(verbs: Any) -> None:
+    def add(name: str, text: str, *, node: bool = True) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = verbs.add_parser(name, help=text, description=text)
+        command.set_defaults(run=vault, vault_verb=name)
+        if node:
+            _add_config(command)
+            command.add_argument("--rpc", default="", metavar="URL", help="else OPTIONSIB_VAULT__RPC_URL")
+            command.add_argument("--program", default="", help="else vault.program")
+            command.add_argument("--mint", default="", help="else vault.mint (USDT)")
+            command.add_argument("--trader", default="", help="whose vault; else vault.trader")
+        return command
+
+    def signed(command: argparse.ArgumentParser, who: str, *, required: bool = True) -> None:
+        command.add_argument(
+            "--signer",
+            default="",
+            required=required,
+            help=f"{who}: file:PATH, environment:NAME or remote:URL#KEY",
+        )
+
+    key = add("key", "Make, import or show an encrypted key file.", node=False)
+    key.add_argument("key_verb", choices=("new", "import", "show"))
+    key.add_argument("path", type=Path, help="the key file")
+    key.add_argument("--from", dest="plain", type=Path, help="import: a key file of the Solana tools")
+    create = add("create", "Open a vault; the trader signs and pays the rent.")
+    create.add_argument(
+        "words",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="engine, attestor, settlement, fee_account, trade_cap ...",
+    )
+    signed(create, "trader")
+    create.add_argument("--yes", action="store_true", help="do not ask before signing")
+    deposit = add("deposit", "Put USDT into a vault.")
+    deposit.add_argument("amount", help="USDT")
+    deposit.add_argument("--source", default="", help="token account (default: the signer's own)")
+    signed(deposit, "owner of the source")
+    withdraw = add("withdraw", "Take free USDT out, to the payout account of the mandate; never paused.")
+    withdraw.add_argument("amount", help="USDT, or 'all'")
+    signed(withdraw, "trader")
+    for name, text in {
+        "status": "Balances, open trades, and what is not as it should be.",
+        "history": "Every transaction of the vault, oldest first.",
+    }.items():
+        add(name, text).add_argument("--json", action="store_true", help="for machines")
+    mandate = add("mandate", "Show or change what the engine may do; pause and unpause.")
+    mandate.add_argument(
+        "mandate_verb",
+        choices=("show", "propose", "apply", "cancel", "pause", "unpause", "cancel-recovery"),
+    )
+    mandate.add_argument("words", nargs="*", metavar="NAME=VALUE", help="propose: what shall change")
+    signed(mandate, "trader (pause: or engine)", required=False)
+    mandate.add_argument("--yes", action="store_true", help="do not ask before signing")
+    signed(add("pay", "Pay the profits that trades are owed."), "settlement authority")
+    verify = add("verify", "Recompute the audit chain from the transaction log, and compare with a journal.")
+    verify.add_argument("journal", nargs="?", type=Path, help="of the daemon that traded it")
+    add("attestor", "Sign the results of closes that the broker's own executions confirm.")
+
+
 # --- commands ------------------------------------------------------------------------------------------
 
 
@@ -559,6 +619,54 @@ def paper_fault(options: argparse.Namespace) -> int:
     result = arm_fault(options.output, options.name, options.arguments)
     print("ok" if result is None else f"ok {result}")
     return 0
+
+
+def vault(options: argparse.Namespace) -> int:
+    """Carry out a verb of ``optionsib vault``."""
+    verb = options.vault_verb
+    if verb == "key":
+        from optionsib.launchers import vault as work
+
+        if options.key_verb == "show":
+            return work.show_key(options.path)
+        if (options.key_verb == "import") != (options.plain is not None):
+            print("optionsib: import takes --from FILE, new does not", file=sys.stderr)
+            return 2
+        return work.new_key(options.path, options.plain)
+    return _vault_on_chain(verb, options)
+
+
+def _vault_on_chain(verb: str, options: argparse.Namespace) -> int:
+    from optionsib.launchers import vault as work
+    from optionsib.launchers import vault_status
+
+    names = {"rpc": "rpc_url", "program": "program", "mint": "mint", "trader": "trader"}
+    given = {f"vault.{key}": getattr(options, name) for name, key in names.items() if getattr(options, name)}
+    config = _config(options, **given)
+    match verb:
+        case "create":
+            return work.create(config, options.signer, options.words, yes=options.yes)
+        case "deposit":
+            return work.deposit(config, options.signer, options.amount, options.source)
+        case "withdraw":
+            return work.withdraw(config, options.signer, options.amount)
+        case "mandate":
+            return work.mandate(config, options.mandate_verb, options.words, options.signer, yes=options.yes)
+        case "pay":
+            return work.pay(config, options.signer)
+        case "status":
+            return vault_status.status(config, as_json=options.json)
+        case "history":
+            return vault_status.history(config, as_json=options.json)
+        case "verify":
+            return vault_status.verify(config, options.journal)
+        case _:
+            import asyncio
+
+            from optionsib.launchers.attestor import serve
+
+            asyncio.run(serve(config))
+            return 0
 
 
 def vault_localnet(options: argparse.Namespace) -> int:

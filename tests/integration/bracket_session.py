@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from optionsib.brokers.ib import IBGateway
 from optionsib.bus.journal import Journal, JournalReader, make_genesis
 from optionsib.bus.local import LocalBus
 from optionsib.common.clock import SteppedClock
-from optionsib.common.config import GatewayConfig, LimitsConfig, VaultConfig
+from optionsib.common.config import GatewayConfig, LimitsConfig, load_config
 from optionsib.common.events import (
     AnyEvent,
     DecisionRecord,
@@ -30,16 +31,16 @@ from optionsib.common.events import (
     Quote,
     SessionStarted,
     StrategyDecision,
-    VaultTransaction,
+    VaultState,
 )
-from optionsib.common.faults import fault_point
-from optionsib.common.types import PRICE_SCALE, Order, OrderLeg
+from optionsib.common.types import PRICE_SCALE, SECOND_NS, Order, OrderLeg
 from optionsib.execution.brackets import bracket
 from optionsib.execution.desk import OrderDesk
 from optionsib.execution.gate import decide
 from optionsib.execution.orders import OrderRecord
+from optionsib.launchers.settlement import settlement
 from optionsib.risk.limits import LimitChecker
-from optionsib.vault import TokenVault
+from optionsib.vault.service import SettlementService
 
 CALL = 11  # the 68 call: 1.98/2.02 in the opening minute
 FEE = 1_000_000
@@ -79,7 +80,9 @@ class Session:
         self.resumed = path.exists()
         self.journal = Journal.open(path) if self.resumed else Journal.create(path, GENESIS)
         self.bus = LocalBus(tap=self._capture)
-        self.vault = TokenVault(7, VaultConfig(), clock=clock, record=self._write_down)
+        self._folder = folder
+        self._opened = AsyncExitStack()
+        self.vault: SettlementService
         self.numbers = 0
         self.quotes: dict[int, Quote] = {}
         self.desk: OrderDesk
@@ -88,17 +91,24 @@ class Session:
     def _capture(self, number: int, event: Event) -> None:
         self.journal.append(event, self.clock.now_ns())
 
-    def _write_down(self, transaction: VaultTransaction) -> None:
-        self.bus.publish(transaction)
-        self.journal.commit()
-        fault_point("after-vault-journal-before-chain")
-
     async def start(self, state: BrokerState) -> None:
         """Load the chain, recover what the journal has, play the next minute."""
         chain = await self.gateway.option_chain("TWX")
+        self.clock.advance(max(self.journal.last_at_ns, chain.session_open_ns))
         self.contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
         self.checker = LimitChecker(
             LimitsConfig(**LIMITS), list(self.contracts.values()), dict.fromkeys(self.contracts, FEE)
+        )
+        config = load_config(overrides={"paths.state": str(self._folder), "session.seed": 7})
+        self.vault = await self._opened.enter_async_context(
+            settlement(
+                config,
+                clock=self.clock,
+                bus=self.bus,
+                commit=self.journal.commit,
+                contracts=list(self.contracts.values()),
+                journaled=[event for _, _, event in self.journal.events()],
+            )
         )
         self.desk = OrderDesk(
             broker=self.gateway,
@@ -111,21 +121,19 @@ class Session:
         )
         if self.resumed:
             self.recover()
-        self.vault.fund()
         self.bus.publish(SessionStarted(at_ns=1, resumed=self.resumed, account=state.account, model_id="m"))
         self.journal.commit()
+        await self.vault.advance()
         if self.resumed:
             self.desk.reconcile(state)
         await self.gateway.subscribe([chain.underlying, *chain.options])
 
     def recover(self) -> None:
         events = [event for _, _, event in self.journal.events()]
-        self.vault.replay([event for event in events if isinstance(event, VaultTransaction)])
+        self.vault.replay(events)
         self.numbers = sum(isinstance(event, DecisionRecord) for event in events)
         self.desk.replay(events)
-        self.desk.release_orphans(
-            e.order_ref for e in events if isinstance(e, VaultTransaction) and e.action == "reserve"
-        )
+        self.desk.release_orphans(self.vault.reserved())
 
     async def step(self) -> bool:
         """Play one minute and what was caused in it; False at the end of the day."""
@@ -142,7 +150,19 @@ class Session:
         await self.gateway.settle()
         self.desk.take_in(self.gateway.take_events())
         self.tell_limits()
+        await self.vault.advance()
         self.journal.commit()
+
+    def reserved(self, ref: str) -> int:
+        """What is set aside for an order."""
+        return self.vault.ledger.orders[ref].reserved
+
+    async def quiet(self) -> VaultState:
+        """Let time pass until the chain has confirmed everything."""
+        while self.vault.state(0).under_way:
+            self.clock.advance(self.clock.now_ns() + SECOND_NS)
+            await self.vault.advance()
+        return self.vault.state(0)
 
     def tell_limits(self) -> None:
         self.quotes |= {quote.con_id: quote for quote in self.gateway.take_quotes()}
@@ -218,10 +238,11 @@ class Session:
                 await self.change(ref, votes=True, quantity=5, limit_price=20_049)
             elif order.order_type == "STP" and order.stop_price == -17_000 and trades:
                 await self.change(ref, stop_price=-18_000)
-        return not trades or bool(self.desk.manager.working())
+        return not trades or bool(self.desk.manager.working()) or self.vault.state(0).under_way > 0
 
     async def close(self) -> None:
         await self.gateway.disconnect()
+        await self._opened.aclose()
         self.journal.close()
 
 

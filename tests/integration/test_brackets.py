@@ -63,7 +63,7 @@ def test_the_exits_of_a_bracket_are_booked_as_the_parent_fills(
         await session.settle()
         assert [r.status for r in session.desk.manager.working()] == ["working"] * 3
         assert session.checker.working_orders == 1, "exits cannot fill before their parent"
-        reserved = session.vault.reserved("P0")
+        reserved = session.reserved("P0")
         assert reserved == 3 * (200 * MONEY_SCALE + 2 * FEE)
         await session.step()  # two are offered at the limit
         await session.settle()
@@ -81,7 +81,7 @@ def test_the_exits_of_a_bracket_are_booked_as_the_parent_fills(
         assert session.desk.portfolio.positions == {}
         assert session.checker.positions == {}
         assert session.checker.working_orders == 0
-        state = session.vault.state(0)
+        state = await session.quiet()
         assert (state.reserved, state.escrow) == (0, 0)
 
     play(
@@ -114,9 +114,9 @@ def test_a_change_is_judged_reserved_and_sent(laboratory: Laboratory, tmp_path: 
         assert session.record("P0").most_units == 3, "until the broker has answered"
         await session.settle()
         assert (session.record("P0").order.quantity, session.record("P0").modify_pending) == (2, False)
-        before = session.vault.reserved("P0")
+        before = session.reserved("P0")
         await session.change("P0", votes=True, quantity=4, limit_price=20_049)
-        assert session.vault.reserved("P0") == 4 * (200 * MONEY_SCALE + 2 * FEE) > before
+        assert session.reserved("P0") == 4 * (200 * MONEY_SCALE + 2 * FEE) > before
         await session.settle()
         assert session.record("P0").order.quantity == 4
         decisions = [e for _, _, e in session.journal.events() if isinstance(e, DecisionRecord)]
@@ -154,7 +154,7 @@ def test_a_change_that_the_broker_refuses_leaves_the_old_terms(
         await session.settle()
         record = session.record("P0")
         assert (record.order.quantity, record.modify_pending, record.status) == (3, False, "working")
-        assert session.vault.reserved("P0") == 5 * (200 * MONEY_SCALE + 2 * FEE), "freed at the end"
+        assert session.reserved("P0") == 5 * (200 * MONEY_SCALE + 2 * FEE), "freed at the end"
 
     play(laboratory, tmp_path, scenario, minute(19_800, 20_200))
 
@@ -177,7 +177,7 @@ def test_children_die_with_a_parent_that_never_filled(
         await session.settle()
         assert session.desk.manager.working() == []
         assert session.checker.working_orders == 0
-        assert session.vault.state(0).reserved == 0
+        assert (await session.quiet()).reserved == 0
         assert (await session.gateway.refresh()).working_orders == ()
 
     play(laboratory, tmp_path, scenario, minute(19_800, 20_200))
@@ -214,7 +214,7 @@ def test_a_bracket_that_the_gateway_holds_back_never_was(laboratory: Laboratory,
         session.desk.reconcile(await session.gateway.refresh())  # as the trader does after any such error
         assert session.desk.manager.working() == []
         assert session.checker.working_orders == 0
-        assert session.vault.state(0).reserved == 0
+        assert (await session.quiet()).reserved == 0
 
     play(laboratory, tmp_path, scenario, minute(19_800, 20_200))
 
@@ -230,7 +230,7 @@ def test_nothing_is_left_of_a_bracket_whose_parent_was_rejected(
         await session.step()
         await session.settle()
         assert session.desk.manager.working() == []
-        assert session.vault.state(0).reserved == 0
+        assert (await session.quiet()).reserved == 0
         assert (await session.gateway.refresh()).working_orders == ()
 
     play(laboratory, tmp_path, scenario, minute(19_800, 20_200))
@@ -246,7 +246,7 @@ def test_a_parent_cancelled_half_filled_keeps_its_exits_for_that_half(
         await session.desk.cancel(session.record("P0"), "test")
         await session.settle()
         assert session.record("P0").filled == 2
-        assert session.vault.state(0).reserved == 0
+        assert (await session.quiet()).reserved == 0
         assert [session.record(ref).order.quantity for ref in ("P0-tp", "P0-sl")] == [2, 2]
         beyond = await session.change("P0-sl", quantity=3)
         assert refused(beyond)[1].endswith("quantity 3, the parent has 2")
@@ -256,7 +256,7 @@ def test_a_parent_cancelled_half_filled_keeps_its_exits_for_that_half(
         assert session.record("P0-tp").filled == 2
         assert session.desk.manager.working() == []
         assert (session.desk.portfolio.positions, session.checker.positions) == ({}, {})
-        assert session.vault.state(0).escrow == 0
+        assert (await session.quiet()).escrow == 0
 
     play(laboratory, tmp_path, scenario, minute(19_600, 20_000, 2), minute(24_500, 24_900))
 
@@ -283,7 +283,7 @@ def test_what_is_no_bracket_is_refused_whole(
         assert refused(record)[0] == "risk", refused(record)
         assert reason in refused(record)[1]
         assert session.desk.manager.records == {}
-        assert session.vault.state(0).reserved == 0
+        assert (await session.quiet()).reserved == 0
         alone = await session.decide(target)
         assert "sent with it or not at all" in refused(alone)[1]
 
@@ -307,7 +307,7 @@ def test_a_spread_has_exits_too(laboratory: Laboratory, tmp_path: Path) -> None:
         await session.settle()
         assert (session.record("P0-tp").status, session.record("P0-sl").status) == ("filled", "cancelled")
         assert (session.desk.portfolio.positions, session.checker.positions) == ({}, {})
-        assert session.vault.state(0).escrow == 0
+        assert (await session.quiet()).escrow == 0
         paying_out = Order("P1-tp", "", (), 0, 21_000, "close", "")  # more than the width of the spread
         credit = Order(
             "P1", "T1", tuple(OrderLeg(x.con_id, -x.ratio) for x in legs), 1, -10_000, "open", "test"
@@ -342,7 +342,8 @@ def test_what_filled_while_away_is_booked_once(
             working = {r.order.order_ref for r in later.desk.manager.working()}
             assert working == (set() if exit_filled else {"P0-tp", "P0-sl"})
             assert later.checker.working_orders == (1 if left else 0)
-            state = later.vault.state(0)
+            await later.settle()  # commissions come after their executions
+            state = await later.quiet()
             assert state.reserved == 0
             assert state.escrow == left * (200 * MONEY_SCALE + 2 * FEE)
             assert [e for _, _, e in later.journal.events() if isinstance(e, Halted)] == []
@@ -402,6 +403,6 @@ def test_flattening_takes_the_exits_back_and_closes_at_the_market(
         assert (session.desk.portfolio.positions, session.checker.positions) == ({}, {})
         (closed,) = [r for r in session.desk.manager.records.values() if r.order.order_ref.startswith("O")]
         assert (closed.filled, closed.limit_price) == (2, -19_600)
-        assert session.vault.state(0).escrow == 0
+        assert (await session.quiet()).escrow == 0
 
     play(laboratory, tmp_path, scenario, minute(19_600, 20_000, 2), minute(19_600, 20_000))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from optionsib.brokers.factory import BrokerAdapterFactory
-from optionsib.common.clock import SteppedClock, SystemClock
+from optionsib.common.clock import SystemClock
 from optionsib.common.config import GatewayConfig, VaultConfig
 from optionsib.common.events import (
     AnyEvent,
@@ -21,11 +21,10 @@ from optionsib.common.events import (
     Halted,
     OrderSubmitted,
     SessionStarted,
-    VaultTransaction,
+    VaultOutcome,
 )
 from optionsib.common.types import MONEY_SCALE
 from optionsib.performance.session_facts import read_facts
-from optionsib.vault import TokenVault
 
 from .bracket_session import MINUTES, Session, events_in, main, open_session
 from .conftest import Laboratory
@@ -42,8 +41,10 @@ FAULTS = [
     "after-execution-before-settlement:1",
     "after-execution-before-settlement:2",
     "after-execution-before-settlement:3",
-    "after-vault-journal-before-chain:10",
-    "after-vault-journal-before-chain:13",
+    "after-vault-journal-before-chain:1",
+    "after-vault-journal-before-chain:2",
+    "after-chain-before-next:1",
+    "after-chain-before-next:2",
 ]
 
 
@@ -72,11 +73,11 @@ def check_one_state(events: list[AnyEvent], session: Session, exchange_execution
     state = session.vault.state(0)
     fees = sum({e.execution_id: e.amount for e in events if isinstance(e, CommissionReport)}.values())
     realized = sum(trade.realized for trade in session.desk.portfolio.trades.values())
-    assert (state.reserved, state.escrow, state.fees) == (0, 0, fees)
-    assert state.free == int(VaultConfig().deposit) * MONEY_SCALE + realized - fees
-    chain = TokenVault(7, VaultConfig(), clock=SteppedClock(), record=lambda transaction: None)
-    chain.replay([e for e in events if isinstance(e, VaultTransaction)])
-    assert chain.state(0) == state
+    assert (state.reserved, state.escrow, state.receivable, state.conditions) == (0, 0, 0, ())
+    deposit = int(VaultConfig().deposit) * MONEY_SCALE
+    assert (state.settled, state.free) == (realized - fees, deposit + realized - fees - state.fees)
+    last = {e.intent: e.result for e in events if isinstance(e, VaultOutcome)}
+    assert set(last.values()) == {"confirmed"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

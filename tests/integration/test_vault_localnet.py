@@ -29,7 +29,7 @@ from solders.transaction_status import (
 from spl.token.instructions import get_associated_token_address, transfer_checked
 from spl.token.models import TransferCheckedParams
 
-from optionsib.vault.localnet.tokens import TOKEN_PROGRAM, USDT_MINT
+from optionsib.vault.tokens import TOKEN_PROGRAM, USDT_MINT
 from tests.integration.localnet_processes import (
     Chain,
     chain,

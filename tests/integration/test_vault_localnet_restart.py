@@ -22,7 +22,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from spl.token.instructions import get_associated_token_address
 
-from optionsib.vault.localnet.tokens import USDT_MINT
+from optionsib.vault.tokens import USDT_MINT
 from tests.integration.localnet_processes import Chain, chain, client, own, paying, send, signed
 
 FEE = 5_000

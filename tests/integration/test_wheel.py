@@ -70,6 +70,7 @@ def test_contents(wheel: Path) -> None:
         "optionsib/_config/environment/prod.yaml",
         "optionsib/_vault_program/vault.json",
         "optionsib/_vault_program/vault.so",
+        "optionsib/_vault_program/withdraw.py",
         "optionsib/models/artefacts/simulated.onnx",
         "optionsib/models/artefacts/simulated.json",
     ):

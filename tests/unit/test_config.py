@@ -228,6 +228,27 @@ def test_no_dump_text_digest_or_error_shows_a_secret(folder: Path, monkeypatch: 
     assert load_config("paper", folder).digest() == config.digest()
 
 
+@pytest.mark.parametrize("key", ["rpc_url", "attestor_curve_secret_key"])
+def test_the_nodes_address_is_a_secret_that_decides_nothing(
+    key: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_config("paper", folder).digest()
+    monkeypatch.setenv(f"OPTIONSIB_VAULT__{key.upper()}", PLANTED)
+    config = load_config("paper", folder)
+    assert PLANTED not in f"{config!r} {config.dump()} {config.model_dump_json()}"
+    assert config.digest() == before
+    monkeypatch.delenv(f"OPTIONSIB_VAULT__{key.upper()}")
+    (folder / "environment" / "paper.yaml").write_text(f"vault: {{{key}: {PLANTED}}}\n")
+    with pytest.raises(ConfigError, match=f"OPTIONSIB_VAULT__{key.upper()}") as caught:
+        load_config("paper", folder)
+    assert PLANTED not in str(caught.value)
+
+
+def test_priority_fees_have_an_order(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="above priority_fee_ceiling"):
+        load_config("paper", folder, {"vault.priority_fee_floor": 2, "vault.priority_fee_ceiling": 1})
+
+
 def test_a_secret_in_a_file_is_refused(folder: Path) -> None:
     (folder / "environment" / "paper.yaml").write_text(f"control: {{curve_secret_key: {PLANTED}}}\n")
     with pytest.raises(ConfigError, match="OPTIONSIB_CONTROL__CURVE_SECRET_KEY") as caught:
@@ -246,6 +267,8 @@ def test_a_secret_in_a_file_is_refused(folder: Path) -> None:
         {"paths.state": "/elsewhere"},
         {"control.endpoint": "tcp://127.0.0.1:9"},
         {"model.path": "m.onnx"},
+        {"vault.engine_signer": "file:elsewhere.key"},
+        {"vault.attestor_endpoint": "tcp://127.0.0.1:9"},
         {"strategy.minimum_edge": "0.0050"},  # the same amount of money
     ],
 )
@@ -262,6 +285,8 @@ def test_digest_leaves_out_ports_and_paths(override: dict[str, object]) -> None:
         {"strategy.flat_at": "15:44"},
         {"rates.points": [{"tenor_days": 30, "rate": 0.0003}]},
         {"model.accept_probability": 0.51},
+        {"vault.trader": "another"},
+        {"vault.trade_cap": 1},
     ],
 )
 def test_digest_covers_what_decides(override: dict[str, object]) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import math
 import re
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -17,7 +18,7 @@ pytest.importorskip("solders")
 from optionsib.bus.journal import Journal, make_genesis
 from optionsib.bus.tape import TickTape
 from optionsib.common.clock import SteppedClock
-from optionsib.common.config import FeeRow, VaultConfig
+from optionsib.common.config import FeeRow
 from optionsib.common.errors import JournalError
 from optionsib.common.events import (
     AnyEvent,
@@ -25,9 +26,11 @@ from optionsib.common.events import (
     CommissionReport,
     DecisionRecord,
     Execution,
+    LedgerEntry,
     ModelSignal,
     OrderSubmitted,
     PortfolioSnapshot,
+    Posting,
     Quote,
     Refusal,
     RiskVerdict,
@@ -35,12 +38,13 @@ from optionsib.common.events import (
     SessionStarted,
     SmileSnapshot,
     StrategyDecision,
+    VaultOutcome,
+    VaultSent,
 )
 from optionsib.common.types import MINUTE_NS, Contract, Order, OrderLeg
 from optionsib.performance.report import ReportSummary, money, write_report
 from optionsib.performance.session_facts import read_facts, reason_shape
 from optionsib.performance.smiles import MAXIMUM_SNAPSHOTS, smiles_with_fills
-from optionsib.vault import TokenVault
 
 OPEN_NS = 1_402_061_400_000_000_000  # 2014-06-06 09:30 New York
 EXPIRY_NS = 1_403_294_400_000_000_000
@@ -70,10 +74,9 @@ class Session:
         self.journal = Journal.create(self.journal_path, genesis)
         self.clock = SteppedClock(OPEN_NS)
         self.serial = 0
-        config = VaultConfig(deposit=Decimal(10_000), clearing_deposit=Decimal(10_000))
-        self.vault = TokenVault(7, config, clock=self.clock, record=self.write)
+        self.entries: list[LedgerEntry] = []
         self.write(SessionStarted(at_ns=OPEN_NS, resumed=False, account="DU0000001", model_id=MODEL_ID))
-        self.vault.fund()
+        self.move("deposit", "outside", "free", 10_000_000_000)
         with TickTape(self.tape_path) as tape:
             for minute in range(minutes):
                 now = OPEN_NS + minute * MINUTE_NS
@@ -85,6 +88,35 @@ class Session:
 
     def write(self, event: AnyEvent) -> None:
         self.journal.append_durable(event, self.clock.now_ns())
+
+    def move(self, memo: str, source: str, target: str, amount: int, trade: str = "") -> None:
+        """A ledger entry; one of the chain's has a transaction that was sent and confirmed."""
+        number, now = len(self.entries), self.clock.now_ns()
+        on_chain = memo not in ("reserve", "free")
+        signature = f"signature{number}" if on_chain else ""
+        if on_chain:
+            self.write(
+                VaultSent(intent=number, at_ns=now, signature=signature, wire="", last_valid_block_height=1)
+            )
+            self.write(
+                VaultOutcome(
+                    intent=number,
+                    at_ns=now,
+                    result="confirmed",
+                    signature=signature,
+                    confirmed_ns=now + 1_200_000_000,
+                )
+            )
+        entry = LedgerEntry(
+            at_ns=now,
+            reference=f"chain {number}",
+            memo=memo,
+            postings=(Posting(source, -amount), Posting(target, amount)),
+            trade_id=trade,
+            signature=signature,
+        )
+        self.entries.append(entry)
+        self.write(entry)
 
     def quote(self, con_id: int, now: int) -> Quote:
         mid = 40_000 - 8_000 * (con_id - 100)
@@ -239,12 +271,11 @@ class Session:
         for part in ("1", "2"):
             self.write(CommissionReport(execution_id=f"{name}.{part}", amount=1_000_000))
         if purpose == "open":
-            self.vault.reserve(order.order_ref, 84_000_000)
-            self.vault.open(f"{name}.0", order.order_ref, trade, 80_000_000)
-            self.vault.free(order.order_ref)
+            self.move("reserve", "free", "reserved", 84_000_000, trade)
+            self.move("open", "reserved", "escrow", 84_000_000, trade)
         else:
-            self.vault.close(f"{name}.0", trade, 80_000_000, (-price - 8_000) * 10_000)
-        self.vault.fee(f"{name}.1", trade, 2_000_000)
+            self.move("close", "escrow", "free", 84_000_000, trade)
+            self.move("close", "settlement", "free", (-price - 8_000) * 10_000, trade)
 
 
 FEES = (
@@ -376,15 +407,17 @@ def test_refusals_count_by_kind(made: tuple[ReportSummary, str]) -> None:
     assert reason_shape("limit -0.05 is not within 1,000 to 25%") == "limit # is not within # to #"
 
 
-def test_vault_rows_end_in_the_chain_s_balances(made: tuple[ReportSummary, str], session: Session) -> None:
+def test_vault_rows_end_in_the_ledger_s_balances(made: tuple[ReportSummary, str], session: Session) -> None:
     rows = data_of(made[1])["vault"]
-    assert len(rows) == len(session.vault.movements)
-    state = session.vault.state(0)
-    for account in ("free", "reserved", "escrow", "clearing", "fees"):
-        assert rows[-1][account] == getattr(state, account) / 1e6
-    after_funding = rows[6:]
-    sums = {sum(row[a] for a in ("free", "reserved", "escrow", "clearing", "fees")) for row in after_funding}  # type: ignore[misc]
-    assert {round(total, 6) for total in sums} == {20_000.0}
+    assert len(rows) == len(session.entries)
+    balances = Counter[str]()
+    for entry in session.entries:
+        for posting in entry.postings:
+            balances[posting.account] += posting.amount
+    for account in ("free", "reserved", "escrow", "receivable", "settlement", "fees"):
+        assert rows[-1][account] == balances[account] / 1e6
+    assert {row["took"] for row in rows} == {None, 1.2}
+    assert rows[0]["signature"] == "signature0"
 
 
 def test_fees_and_fee_table(made: tuple[ReportSummary, str]) -> None:

@@ -41,7 +41,13 @@ def make_view(at_ns: int = OPEN_NS + 75 * MINUTE_NS, state: str = "running") -> 
             working_orders=1,
         ),
         vault=VaultState(
-            at_ns=at_ns, free=9_900_000_000, reserved=50_000_000, escrow=60_000_000, clearing=0, fees=0
+            at_ns=at_ns,
+            free=9_900_000_000,
+            reserved=50_000_000,
+            escrow=60_000_000,
+            receivable=0,
+            fees=0,
+            settled=0,
         ),
         trades=(TradeLine("T000001", "14-07-19 +70C -72.5C", 1, 9_900, None, at_ns),),
         orders=(OrderLine("O000002", "close", "14-07-19 -70C +72.5C", -10_500, 0, 1, at_ns),),

@@ -54,6 +54,14 @@ class _Answer(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class RequestRefusedError(BusError):
+    """The server answered with an error; ``kind`` is its class, ``reason`` its text."""
+
+    def __init__(self, command: str, kind: str, reason: str) -> None:
+        super().__init__(f"{command} refused: {kind}: {reason}")
+        self.kind, self.reason = kind, reason
+
+
 class ControlServer:
     """Serve commands in the running event loop, until ``stop``.
 
@@ -194,7 +202,8 @@ class ControlClient:
         ----------
         command
             ``status``, ``halt``, ``resume``, ``cancel-all``, ``flatten``, ``stop``, ``limits``,
-            ``propose-limits``, ``approve-limits`` or ``ib-status``.
+            ``propose-limits``, ``approve-limits`` or ``ib-status``; ``attest`` and ``attestor-status`` of an
+            attestor.
         timeout
             Real seconds to wait for the answer.
         **arguments
@@ -203,8 +212,9 @@ class ControlClient:
         Raises
         ------
         BusError
-            If no answer came in time (the command may have been carried out or not), or the daemon
-            refused it; the message has its reason.
+            If no answer came in time (the command may have been carried out or not).
+        RequestRefusedError
+            If the daemon refused it; the message has its reason.
         """
         zmq = load_zmq()
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
@@ -214,16 +224,39 @@ class ControlClient:
                 socket.connect(self.endpoint)
                 socket.send(msgspec.msgpack.encode(_Request(command, arguments)))
                 if not socket.poll(round(timeout * 1000)):
-                    raise BusError(
-                        f"no answer to {command!r} from {self.endpoint} in {timeout:g} s: is the daemon "
-                        "running? If it is, the command may still be carried out"
-                    )
+                    raise self._no_answer(command, timeout)
                 body = socket.recv()
+        return self._result(command, body)
+
+    async def ask(self, command: str, *, timeout: float = 5.0, **arguments: Json) -> Json:
+        """Send ``command`` from a coroutine; otherwise as ``request``."""
+        zmq = load_zmq()
+        import zmq.asyncio as zmq_asyncio
+
+        context: Any = zmq_asyncio.Context()
+        with context, context.socket(zmq.REQ) as socket:
+            socket.linger = 0
+            secure_client(socket, self.endpoint, self._keys)
+            with socket_errors("reach", self.endpoint):
+                socket.connect(self.endpoint)
+                await socket.send(msgspec.msgpack.encode(_Request(command, arguments)))
+                if not await socket.poll(round(timeout * 1000)):
+                    raise self._no_answer(command, timeout)
+                body = await socket.recv()
+        return self._result(command, body)
+
+    def _no_answer(self, command: str, timeout: float) -> BusError:
+        return BusError(
+            f"no answer to {command!r} from {self.endpoint} in {timeout:g} s: is the daemon "
+            "running? If it is, the command may still be carried out"
+        )
+
+    def _result(self, command: str, body: bytes) -> Json:
         try:
             answer = msgspec.msgpack.decode(body, type=_Answer)
         except msgspec.DecodeError as error:
             raise BusError(f"{self.endpoint} is no control socket: {error}") from error
         if not answer.ok:
-            raise BusError(f"{command} refused: {answer.error}: {answer.message}")
+            raise RequestRefusedError(command, answer.error, answer.message)
         result: Json = answer.result
         return result

@@ -26,6 +26,19 @@ _NOT_IN_DIGEST: Mapping[str, frozenset[str] | None] = {
     "model": frozenset({"path"}),
     "paths": None,
     "control": None,
+    "vault": frozenset(
+        {
+            "rpc_url",
+            "engine_signer",
+            "settlement_signer",
+            "attestor_signer",
+            "attestor_endpoint",
+            "attestor_client_id",
+            "attestor_curve_public_key",
+            "attestor_curve_secret_key",
+            "attestor_curve_peer_key",
+        }
+    ),
 }
 
 
@@ -277,10 +290,66 @@ class StrategyConfig(Section):
 
 
 class VaultConfig(Section):
-    """Deposits of the demo vault, in USDT (simulated; 1 USD = 1 USDT)."""
+    """The vault that trades settle through. Amounts in USDT; 1 USD = 1 USDT.
 
-    deposit: Decimal = Field(default=Decimal(10_000), ge=0)
-    clearing_deposit: Decimal = Field(default=Decimal(10_000), ge=0)
+    ``rpc_url`` comes by environment variable only. Without it the vault stands on a chain inside the
+    process: simulated, with keys that follow from the seed. A signer is ``file:PATH``,
+    ``environment:VARIABLE`` or ``remote:URL#KEY`` (``docs/vault.md``).
+    """
+
+    rpc_url: SecretStr = Field(
+        default=SecretStr(""), description="of a node; may hold an API key; empty = the chain in the process"
+    )
+    program: str = Field(default="", description="address of the program, base58")
+    mint: str = Field(
+        default="Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB", description="address of the token (USDT)"
+    )
+    trader: str = Field(default="", description="whose vault, base58")
+    engine_signer: str = ""
+    settlement_signer: str = Field(default="", description="empty = profits are owed, `vault pay` pays them")
+    attestor_signer: str = Field(default="", description="of `optionsib vault attestor`, never the daemon's")
+    attestor_endpoint: str = Field(
+        default="", description="ZeroMQ endpoint; empty = ipc socket in the state folder"
+    )
+    attestor_client_id: int = Field(default=7, ge=0, description="of the attestor's own broker connection")
+    attestor_curve_public_key: str = Field(default="", description="Z85; needed off the loopback only")
+    attestor_curve_secret_key: SecretStr = Field(
+        default=SecretStr(""), description="only by environment variable"
+    )
+    attestor_curve_peer_key: str = Field(default="", description="the other side's public key")
+    commitment: Literal["confirmed", "finalized"] = Field(
+        default="confirmed", description="when a transaction counts as settled"
+    )
+    priority_fee_floor: int = Field(default=0, ge=0, description="micro-lamports a compute unit, at least")
+    priority_fee_ceiling: int = Field(
+        default=50_000, ge=0, description="at most; between them the recent fees decide"
+    )
+    deposit: Decimal = Field(default=Decimal(10_000), ge=0, description="of the chain in the process")
+    clearing_deposit: Decimal = Field(
+        default=Decimal(10_000), ge=0, description="held by its settlement account, which pays the profits"
+    )
+    trade_cap: Decimal = Field(default=Decimal(10_000), gt=0, description="mandate: one trade")
+    total_cap: Decimal = Field(default=Decimal(10_000), gt=0, description="mandate: all open trades")
+    day_loss_cap: Decimal = Field(default=Decimal(10_000), gt=0, description="mandate: losses of 24 hours")
+    lifetime_loss_cap: Decimal = Field(default=Decimal(100_000), gt=0, description="mandate: losses ever")
+    fee_bps: int = Field(default=1_000, ge=0, le=5_000, description="mandate: of new profit, 1/10000")
+    max_duration_hours: int = Field(default=720, ge=1, le=8_784, description="mandate: of a trade")
+    heartbeat_limit_hours: int = Field(default=24, ge=24, le=8_760, description="mandate")
+    timelock_hours: int = Field(default=24, ge=24, le=720, description="mandate: before a change is in force")
+    trade_hours: float = Field(
+        default=24.0, gt=0, description="how long a trade is opened for; extended before its end"
+    )
+    extend_before_minutes: float = Field(default=15.0, gt=0, description="of chain time before the expiry")
+    heartbeat_hours: float = Field(default=6.0, gt=0, description="how often the engine shows that it lives")
+    reading_age_seconds: float = Field(
+        default=120.0, gt=0, description="an older reading of the chain opens nothing"
+    )
+    clock_skew_seconds: float = Field(default=30.0, gt=0, description="chain time against ours")
+    slow_confirmation_seconds: float = Field(default=30.0, gt=0)
+    commission_wait_seconds: float = Field(
+        default=300.0, gt=0, description="then a close that waits for its commissions is an alarm"
+    )
+    low_sol: Decimal = Field(default=Decimal("0.05"), ge=0, description="below it the engine opens nothing")
 
 
 class PathsConfig(Section):
@@ -339,6 +408,15 @@ class Config(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Keep the class itself pure: ``load_config`` reads the sources and can name each one."""
         return (init_settings,)
+
+    @model_validator(mode="after")
+    def _check_vault(self) -> Self:
+        if self.vault.priority_fee_floor > self.vault.priority_fee_ceiling:
+            raise ValueError(
+                f"vault.priority_fee_floor {self.vault.priority_fee_floor} is above priority_fee_ceiling "
+                f"{self.vault.priority_fee_ceiling}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_live(self) -> Self:

@@ -224,32 +224,96 @@ BrokerEvent = OrderUpdate | Execution | CommissionReport | BrokerNotice
 # --- vault ---------------------------------------------------------------------------------------
 
 
-class VaultTransaction(Event, frozen=True):
-    """A signed token transaction, journaled before it is sent; a restart replays these in order.
-
-    ``amount`` is in base units (1/1000000); ``wire`` is the signed transaction, base64.
-    """
-
-    action: Literal["fund", "reserve", "open", "free", "close", "fee"]
-    reference: str  # order_ref for reserve/free, execution id for open/close/fee, "" for fund
-    amount: int
-    signature: str
-    wire: str
-    at_ns: int
-    order_ref: str = ""
-    trade_id: str = ""
-    profit: int = 0  # close only
-
-
 class VaultState(Event, frozen=True):
-    """Balances after a step, base units: what the chain says."""
+    """The vault after a step, base units, by the ledger; ``settled``: profits less losses so far.
+
+    ``under_way``: trades (and heartbeats) with something not confirmed yet. ``confirmation_ns``: how long the
+    newest transaction took to be confirmed, 0 where nobody knows. ``conditions`` are ``NAME: details``;
+    ``trades`` tells what the chain has of each trade that is not settled.
+    """
 
     at_ns: int
     free: int
     reserved: int
     escrow: int
-    clearing: int
+    receivable: int
     fees: int
+    settled: int
+    under_way: int = 0
+    confirmation_ns: int = 0
+    conditions: tuple[str, ...] = ()
+    trades: tuple[tuple[str, str], ...] = ()
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """``amount`` base units onto an account of the ledger; negative: off it."""
+
+    account: str
+    amount: int
+
+
+class LedgerEntry(Event, frozen=True):
+    """A double entry of the vault's ledger, base units; the postings add up to 0.
+
+    ``reference`` is unique: an entry that is already in the books is not posted again. Accounts: free,
+    reserved, escrow, receivable, settlement, fees, outside. ``signature``: of the transaction on the chain.
+    """
+
+    at_ns: int
+    reference: str
+    memo: str
+    postings: tuple[Posting, ...]
+    order_ref: str = ""
+    trade_id: str = ""
+    signature: str = ""
+
+
+class VaultIntent(Event, frozen=True):
+    """Something that must happen on the chain, once; journaled with all its terms before anything is signed.
+
+    ``number`` counts the intents of a journal from 1; ``trade`` is the trade's number on the chain.
+    ``amount`` in base units: put into escrow (open), returned (reduce), the share closed (close). ``expiry``
+    in Unix seconds. A close names, as (execution id, contracts), what opened and what closed.
+    """
+
+    number: int
+    kind: Literal["open", "reduce", "close", "extend", "heartbeat"]
+    at_ns: int
+    reference: str
+    trade: int = 0
+    trade_id: str = ""
+    order_ref: str = ""
+    amount: int = 0
+    order_hash: str = ""  # hex
+    expiry: int = 0
+    close_number: int = 0
+    pnl: int = 0
+    opened: int = 0
+    units_before: int = 0
+    units: int = 0
+    opening: tuple[tuple[str, int], ...] = ()
+    closing: tuple[tuple[str, int], ...] = ()
+
+
+class VaultSent(Event, frozen=True):
+    """A signed transaction for an intent, journaled before it leaves. ``wire`` is base64."""
+
+    intent: int
+    at_ns: int
+    signature: str
+    wire: str
+    last_valid_block_height: int
+
+
+class VaultOutcome(Event, frozen=True):
+    """What became of an intent. After ``expired`` it is sent anew; ``failed`` is its end, with the reason."""
+
+    intent: int
+    at_ns: int
+    result: Literal["confirmed", "failed", "expired"]
+    signature: str = ""
+    error: str = ""
+    confirmed_ns: int = 0  # 0: the chain does not tell
 
 
 # --- control -------------------------------------------------------------------------------------
@@ -382,8 +446,11 @@ AnyEvent = (
     | Execution
     | CommissionReport
     | BrokerNotice
-    | VaultTransaction
     | VaultState
+    | LedgerEntry
+    | VaultIntent
+    | VaultSent
+    | VaultOutcome
     | SessionStarted
     | SessionEnded
     | Halted

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
-from optionsib.common.events import VaultState, VaultTransaction
-from optionsib.common.types import Contract, TickGrid
+from optionsib.common.events import AnyEvent, VaultState
+from optionsib.common.types import Contract, Order, TickGrid
 
 
 class Clock(Protocol):
@@ -255,50 +255,75 @@ class BookRow(msgspec.Struct, frozen=True):
     size: int
 
 
+class CloseTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """A close of a trade whose result is known.
+
+    Of the ``opened`` units filled so far ``units_before`` are open still, and ``units`` of them end. ``pnl``:
+    base units, net of the commissions of those opening units and of the closing executions. ``opening`` and
+    ``closing``: leg executions and how many contracts of each belong to it. ``reference`` names the close.
+    """
+
+    reference: str
+    trade_id: str
+    opened: int
+    units_before: int
+    units: int
+    pnl: int
+    opening: tuple[tuple[str, int], ...]
+    closing: tuple[tuple[str, int], ...]
+
+
 class SettlementLedger(Protocol):
     """Where the money of a trade sits.
 
-    Amounts in base units (1/1000000). Movements are idempotent on ``reference`` (an
-    execution id), and either moves the whole amount or raises with nothing moved. Each movement is
-    handed to the journal (durable) before it is sent to the chain.
+    Amounts in base units (1/1000000). What is said here is booked and journaled at once and carried out by
+    ``advance``; everything is idempotent, so a replay may say all of it again.
     """
 
-    def fund(self) -> None:
-        """Set the accounts up and make the deposits; nothing happens where that is done."""
-        ...
+    def reserve(self, order: Order, max_loss: int) -> str | None:
+        """Raise what is set aside for an opening order to ``max_loss``, fees included.
 
-    def reserve(self, order_ref: str, amount: int) -> str | None:
-        """Raise what is set aside for an order to ``amount``; nothing moves if it is that high already.
-
-        Return None, or the reason of a refusal (then the reserve is as before).
+        Return None, or the reason of a refusal (then all is as before).
         """
         ...
 
-    def open(self, reference: str, order_ref: str, trade_id: str, amount: int) -> None:
-        """Move ``amount`` of the order's reserve into the trade's escrow (at a fill)."""
+    def restore(self, order: Order, max_loss: int) -> None:
+        """Take an order's terms over from the journal of an earlier run; nothing is booked."""
         ...
 
-    def free(self, order_ref: str) -> int:
-        """Return what is left of the order's reserve to the free balance; give the amount."""
+    def filled(self, reference: str, order_ref: str, units: int) -> None:
+        """Note a fill of an opening order; the first one opens the trade on the chain, for the full order."""
         ...
 
-    def close(self, reference: str, trade_id: str, collateral: int, profit: int) -> None:
-        """Return ``collateral`` of the escrow to the free balance.
-
-        ``profit`` (negative: a loss) is settled against the clearing account in the same transaction.
-        """
+    def ended(self, order_ref: str) -> None:
+        """Note that an order can fill no more: its unfilled part comes back."""
         ...
 
-    def fee(self, reference: str, trade_id: str, amount: int) -> None:
-        """Pay ``amount`` from the free balance to the fee account."""
+    def close(self, terms: CloseTerms) -> None:
+        """Settle the result of a close, whole or in part."""
+        ...
+
+    def awaiting_commission(self, trades: frozenset[str]) -> None:
+        """Note which trades have closes that wait for the broker's commissions."""
+        ...
+
+    def reserved(self) -> Sequence[str]:
+        """Return the orders that have something set aside and are not open on the chain."""
         ...
 
     def state(self, at_ns: int) -> VaultState:
-        """Read all balances from the chain."""
+        """Return balances and conditions as last seen."""
         ...
 
-    def replay(self, transactions: Sequence[VaultTransaction]) -> None:
-        """Rebuild the chain from journaled transactions; raise ``SettlementError`` on a difference."""
+    def replay(self, events: Iterable[AnyEvent]) -> None:
+        """Rebuild books and outbox from a journal; raise ``SettlementError`` where it contradicts itself."""
+        ...
+
+    async def advance(self) -> None:
+        """Look at the chain, carry out what is due, and hold the books against it.
+
+        A fault of the chain is not raised: it becomes a condition of the state.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from optionsib.common.events import VaultState
 from optionsib.common.session_view import SessionView
 from optionsib.common.types import MINUTE_NS, MONEY_SCALE, PRICE_SCALE, SECOND_NS
 
@@ -136,6 +137,14 @@ def _pairs(rows: list[tuple[str, RenderableType]]) -> Table:
     return table
 
 
+def _chain_words(vault: VaultState) -> str:
+    """Return the vault's conditions by name; without any, what is under way and how long it took."""
+    if vault.conditions:
+        return ", ".join(condition.partition(":")[0] for condition in vault.conditions)
+    took = f", {vault.confirmation_ns / SECOND_NS:.1f} s" if vault.confirmation_ns else ""
+    return f"{vault.under_way} under way{took}" if vault.under_way else f"settled{took}"
+
+
 def _portfolio(view: SessionView) -> RenderableType:
     book, vault = view.portfolio, view.vault
     return Panel(
@@ -154,6 +163,11 @@ def _portfolio(view: SessionView) -> RenderableType:
                     "reserved | escrow",
                     f"{vault.reserved / MONEY_SCALE:,.2f} | {vault.escrow / MONEY_SCALE:,.2f}",
                 ),
+                (
+                    "owed | settled",
+                    f"{vault.receivable / MONEY_SCALE:,.2f} | {vault.settled / MONEY_SCALE:+,.2f}",
+                ),
+                ("chain", _chain_words(vault)),
             ]
         ),
         title="Portfolio and vault (USD = USDT here)",
@@ -163,8 +177,10 @@ def _portfolio(view: SessionView) -> RenderableType:
 
 def _trades(view: SessionView) -> RenderableType:
     table = Table(box=None, expand=True, header_style="dim")
-    for name in ("trade", "position", "entry", "mark", "since"):
-        table.add_column(name, justify="left" if name in ("trade", "position") else "right", no_wrap=True)
+    for name in ("trade", "position", "entry", "mark", "since", "vault"):
+        left = name in ("trade", "position", "vault")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
+    on_chain = dict(view.vault.trades)
     for trade in view.trades[-8:]:
         table.add_row(
             trade.trade_id,
@@ -172,6 +188,7 @@ def _trades(view: SessionView) -> RenderableType:
             price_text(trade.entry_price),
             price_text(trade.mark),
             clock_text(trade.opened_ns, seconds=False),
+            on_chain.get(trade.trade_id, ""),
         )
     return Panel(table, title=f"Open trades ({len(view.trades)})", box=box.ROUNDED)
 

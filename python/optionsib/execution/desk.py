@@ -91,7 +91,7 @@ class OrderDesk:
         self._contracts = contracts
         self.manager = OrderManager()
         self.portfolio = Portfolio(contracts)
-        self.settlement = Settlement(ledger, self.portfolio)
+        self.settlement = Settlement(ledger, contracts)
         self._books = LimitBooks(checker, self.manager, contracts)
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)

@@ -14,8 +14,7 @@ from optionsib.execution.orders import CommissionBooked, Effect, LegFilled, Unit
 class Trade:
     """What was opened and closed under one trade id.
 
-    ``entry_cost`` and ``exit_proceeds`` are money; ``escrow`` is the collateral still held for the
-    open units.
+    ``entry_cost`` and ``exit_proceeds`` are money.
     """
 
     trade_id: str
@@ -27,7 +26,6 @@ class Trade:
     entry_cost: int = 0
     exit_proceeds: int = 0
     fees: int = 0
-    escrow: int = 0
     closed_ns: int = 0
     multiplier: int = 100
 

@@ -1,49 +1,48 @@
-"""From fills to vault movements.
+"""From orders and fills to the ledger.
 
-1. Approval reserves the order's maximum loss and its fees; no reserve, no order. Approved again on other
+1. Approval reserves the order's maximum loss, fees included; no reserve, no order. Approved again on other
    terms, every unit that may still fill is reserved at the dearer of both.
-2. A fill moves its share of that into the trade's escrow, the fee of the way out included.
-3. A closing fill returns its share of the escrow, plus the profit or minus the loss.
-4. Commissions are paid from the free balance once they are known; the end of an order frees the rest.
+2. The first fill puts the whole of it at risk; the order's end returns the unfilled part.
+3. A close is settled once its commissions are known, by the result that ``closings`` gives it.
 
-Every movement carries the execution's id, so a restart may repeat all of them and nothing moves twice.
+Everything that is said to the ledger carries a reference, so a restart may repeat all of it and nothing
+moves twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from optionsib.common.ports import SettlementLedger
-from optionsib.common.types import Order, price_to_money
-from optionsib.execution.orders import (
-    CommissionBooked,
-    Effect,
-    OrderDone,
-    UnitsFilled,
-)
-from optionsib.execution.portfolio import Portfolio, Trade
+from optionsib.common.types import Contract, Order
+from optionsib.execution.closings import Closings
+from optionsib.execution.orders import Effect, OrderDone, UnitsFilled
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reserve:
-    """``amount`` (money) for ``units`` units, ``moved`` of which have filled."""
+    """``amount`` (money) for ``units`` units, filled ones included."""
 
     amount: int
     units: int
-    moved: int = 0
 
-    def share_until(self, moved: int) -> int:
-        """Return what the first ``moved`` units take, so that rounding never loses a unit of money."""
-        return self.amount * min(moved, self.units) // self.units
+    def share_until(self, units: int) -> int:
+        """Return what the first ``units`` take, so that rounding never loses a unit of money."""
+        return self.amount * min(units, self.units) // self.units
 
 
 class Settlement:
-    """Calls the ledger for each effect, in the effects' order."""
+    """Tells the ledger of each effect, in the effects' order."""
 
-    def __init__(self, ledger: SettlementLedger, portfolio: Portfolio) -> None:
+    def __init__(self, ledger: SettlementLedger, contracts: Mapping[int, Contract]) -> None:
         self._ledger = ledger
-        self._portfolio = portfolio
+        self._closings = Closings(contracts)
         self._reserves: dict[str, _Reserve] = {}
+        self._funded: set[str] = set()  # trades with money at risk
+        self._awaiting: frozenset[str] = frozenset()
 
     def approve(self, order: Order, max_loss: int, filled: int = 0) -> str | None:
         """Reserve ``max_loss`` (money) for what ``filled`` leaves open of an order.
@@ -51,74 +50,72 @@ class Settlement:
         Return None, or why the vault refuses (the reserve is as before then).
         """
         reserve = self._reserve_for(order, max_loss, filled)
-        refusal = self._ledger.reserve(order.order_ref, reserve.amount) if reserve.amount > 0 else None
-        if refusal is None:
-            self._reserves[order.order_ref] = reserve
-        return refusal
+        if reserve.amount > 0:
+            refusal = self._ledger.reserve(_of(order, reserve), reserve.amount)
+            if refusal is not None:
+                return refusal
+            self._funded.add(order.trade_id)
+        self._reserves[order.order_ref] = reserve
+        return None
 
     def restore(self, order: Order, max_loss: int, filled: int = 0) -> None:
         """Take over what an earlier run had reserved, from its decision records."""
-        self._reserves[order.order_ref] = self._reserve_for(order, max_loss, filled)
+        reserve = self._reserve_for(order, max_loss, filled)
+        self._reserves[order.order_ref] = reserve
+        if reserve.amount > 0:
+            self._funded.add(order.trade_id)
+            self._ledger.restore(_of(order, reserve), reserve.amount)
 
     def _reserve_for(self, order: Order, max_loss: int, filled: int) -> _Reserve:
         units = order.quantity - filled
         before = self._reserves.get(order.order_ref)
-        if before is None or before.moved >= before.units:
+        if before is None:
             return _Reserve(max_loss, units)
         # The change may still be refused: what works now must stay covered too.
-        open_before = before.units - before.moved
-        left = before.amount - before.share_until(before.moved)
+        gone = before.share_until(filled)
+        open_before = max(before.units - filled, 0)
         most = max(units, open_before)
-        return _Reserve(max(-(-max_loss * most // units), -(-left * most // open_before)), most)
+        left = -(-(before.amount - gone) * most // open_before) if open_before else 0
+        return _Reserve(gone + max(-(-max_loss * most // units), left), filled + most)
 
-    def reserve_again(self, order_ref: str, units: int) -> str | None:
+    def reserve_again(self, order: Order, filled: int, units: int) -> str | None:
         """Reserve anew what ``units`` more of an order take, which has ended; return None or a refusal."""
-        reserve = self._reserves.get(order_ref)
+        reserve = self._reserves.get(order.order_ref)
         if reserve is None:
             return None
-        amount = reserve.share_until(reserve.moved + units) - reserve.share_until(reserve.moved)
-        return self._ledger.reserve(order_ref, amount) if amount > 0 else None
+        amount = reserve.share_until(filled + units) - reserve.share_until(filled)
+        return self._ledger.reserve(order, amount) if amount > 0 else None
 
-    def release(self, order_ref: str) -> int:
-        """Free the reserve of an order that was never sent; return the amount."""
-        return self._ledger.free(order_ref)
+    def release(self, order_ref: str) -> None:
+        """Free the reserve of an order that was never sent."""
+        self._ledger.ended(order_ref)
 
     def apply(self, effect: Effect) -> None:
-        """Move the money of one effect; the portfolio must have booked it before."""
+        """Tell the ledger of one effect.
+
+        Raises
+        ------
+        SettlementError
+            If the ledger's books cannot follow.
+        """
+        order = effect.record.order
+        opens = order.purpose != "close" and order.trade_id in self._funded
         match effect:
-            case UnitsFilled():
-                trade = self._portfolio.trades[effect.record.order.trade_id]
-                if effect.record.order.purpose == "close":
-                    self._close(effect, trade)
-                else:
-                    self._open(effect, trade)
-            case CommissionBooked():
-                self._ledger.fee(effect.execution.execution_id, effect.record.order.trade_id, effect.amount)
-            case OrderDone():
-                self._ledger.free(effect.record.order.order_ref)
+            case UnitsFilled() if opens:
+                self._ledger.filled(effect.execution.execution_id, order.order_ref, effect.quantity)
+            case OrderDone() if opens:
+                self._ledger.ended(order.order_ref)
             case _:
                 pass
+        for terms in self._closings.apply(effect):
+            if terms.trade_id in self._funded:
+                self._ledger.close(terms)
+        awaiting = self._closings.awaiting_commission() & self._funded
+        if awaiting != self._awaiting:
+            self._awaiting = awaiting
+            self._ledger.awaiting_commission(awaiting)
 
-    def _open(self, effect: UnitsFilled, trade: Trade) -> None:
-        amount = self._share_of_reserve(effect)
-        if amount > 0:
-            order = effect.record.order
-            self._ledger.open(effect.execution.execution_id, order.order_ref, order.trade_id, amount)
-            trade.escrow += amount
 
-    def _share_of_reserve(self, effect: UnitsFilled) -> int:
-        reserve = self._reserves.get(effect.record.order.order_ref)
-        if reserve is None:
-            return 0
-        before = reserve.share_until(reserve.moved)
-        reserve.moved += effect.quantity
-        return reserve.share_until(reserve.moved) - before
-
-    def _close(self, effect: UnitsFilled, trade: Trade) -> None:
-        units = effect.quantity
-        before = trade.quantity + units
-        collateral = trade.escrow if trade.quantity == 0 else trade.escrow * units // before
-        entry = trade.entry_cost * units // trade.opened
-        profit = -entry - price_to_money(effect.price, trade.multiplier, units)
-        self._ledger.close(effect.execution.execution_id, trade.trade_id, collateral, profit)
-        trade.escrow -= collateral
+def _of(order: Order, reserve: _Reserve) -> Order:
+    """Return the order with all units that its reserve is for."""
+    return msgspec.structs.replace(order, quantity=reserve.units)

@@ -154,7 +154,7 @@ def book(desk: OrderDesk, fill: UnreportedFill, *, reason: str, operator: str, a
     events = bookings(desk.manager, fill, desk.differences, reason=reason, operator=operator, at_ns=at_ns)
     record = desk.manager.records[fill.order_ref]
     if record.order.purpose != "close":
-        refusal = desk.settlement.reserve_again(fill.order_ref, fill.units)
+        refusal = desk.settlement.reserve_again(record.order, record.filled, fill.units)
         if refusal is not None:
             raise ExecutionError(f"order {fill.order_ref}: {refusal}; nothing booked")
     desk.take_in(events)

@@ -34,6 +34,8 @@ WRITTEN = (
     "journal.sqlite",
     "ticks.tape",
     "report",
+    "chain",
+    "attestor.sqlite",
     "model",
     "daemon.log",
     "control.sock",
@@ -206,7 +208,10 @@ def _print_summary(
         f"  result after fees {money} USD (realised {summary.realized / MONEY_SCALE:+,.2f}, "
         f"fees {summary.fees / MONEY_SCALE:,.2f})",
         f"  vault: free {vault.free / MONEY_SCALE:,.2f}, reserved {vault.reserved / MONEY_SCALE:,.2f}, "
-        f"escrow {vault.escrow / MONEY_SCALE:,.2f} USDT",
+        f"escrow {vault.escrow / MONEY_SCALE:,.2f}, owed {vault.receivable / MONEY_SCALE:,.2f} USDT; "
+        f"settled on the simulated chain {vault.settled / MONEY_SCALE:+,.2f}, "
+        f"its fee {vault.fees / MONEY_SCALE:,.2f}",
+        *(f"  vault {condition}" for condition in vault.conditions),
         "  One day on paper. It proves no skill and promises nothing; expect such a strategy to lose money.",
         f"  {seconds:.1f} s, daemon memory {peak:.0f} MiB",
         f"  report: {report.resolve()}",

@@ -35,9 +35,7 @@ from optionsib.common.events import (
     Resumed,
     SessionEnded,
     SessionStarted,
-    VaultTransaction,
 )
-from optionsib.common.faults import fault_point
 from optionsib.common.fees import FeeTable
 from optionsib.common.logging import configure_logging, get_logger, shutdown_logging
 from optionsib.common.ports import Clock
@@ -47,6 +45,7 @@ from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
 from optionsib.launchers.booking import booking_handlers
 from optionsib.launchers.gateway_watch import message_log, metrics_endpoint
+from optionsib.launchers.settlement import SIMULATED_NOTE, settlement
 from optionsib.launchers.state_folder import (
     RescueWatch,
     control_endpoint,
@@ -57,7 +56,6 @@ from optionsib.launchers.state_folder import (
 from optionsib.models import BUNDLED_MODEL, OnnxModel
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader, SessionSummary
-from optionsib.vault import TokenVault
 
 __all__ = ["SessionSetup", "journal_path", "load_model", "run_session", "tape_path"]
 
@@ -234,43 +232,45 @@ async def _trade_with(
         clock.advance(max(clock.now_ns(), chain.session_open_ns))
         trading_day = dt.datetime.fromtimestamp(chain.session_open_ns // SECOND_NS, NEW_YORK).date()
         bus = LocalBus(tap=lambda _number, event: _capture(journal, clock, event))
-        ledger = TokenVault(
-            config.session.seed,
-            config.vault,
-            clock=clock,
-            record=lambda transaction: _write_down(bus, journal, transaction),
-        )
-        fee = FeeTable(config.fees, trading_day).total(1)
         contracts = {contract.con_id: contract for contract in (chain.underlying, *chain.options)}
-        fees = dict.fromkeys(contracts, fee)
-        stream = EventStream(bus, journal, stream_endpoint(config))
-        trader = QuantumTrader(
-            config=config,
-            chain=chain,
-            broker=broker,
-            bus=bus,
-            journal=journal,
-            tape=tape,
+        async with settlement(
+            config,
             clock=clock,
-            ledger=ledger,
-            model=model,
-            curve=RateCurve.from_config(config.rates, trading_day),
-            checker=LimitChecker(config.limits, tuple(contracts.values()), fees),
-            notices=(*setup.notices, UNIT_NOTE),
-            show=stream.before(show),
-            was_rescued=RescueWatch(setup.state_folder),
-        )
-        log_events(bus)
-        with _signals(trader):
-            async with (
-                ControlServer(control_endpoint(config), _handlers(trader, broker, clock, contracts)),
-                metrics_endpoint(setup.metrics_port, broker, bus),
-            ):
-                try:
-                    await trader.start(state, resumed=resumed)
-                    return await trader.run()
-                finally:
-                    stream.close()
+            bus=bus,
+            commit=journal.commit,
+            contracts=tuple(contracts.values()),
+            journaled=[event for _, _, event in journal.events()] if resumed else [],
+        ) as ledger:
+            fee = FeeTable(config.fees, trading_day).total(1)
+            fees = dict.fromkeys(contracts, fee)
+            stream = EventStream(bus, journal, stream_endpoint(config))
+            trader = QuantumTrader(
+                config=config,
+                chain=chain,
+                broker=broker,
+                bus=bus,
+                journal=journal,
+                tape=tape,
+                clock=clock,
+                ledger=ledger,
+                model=model,
+                curve=RateCurve.from_config(config.rates, trading_day),
+                checker=LimitChecker(config.limits, tuple(contracts.values()), fees),
+                notices=(*setup.notices, UNIT_NOTE, *_vault_notes(config)),
+                show=stream.before(show),
+                was_rescued=RescueWatch(setup.state_folder),
+            )
+            log_events(bus)
+            with _signals(trader):
+                async with (
+                    ControlServer(control_endpoint(config), _handlers(trader, broker, clock, contracts)),
+                    metrics_endpoint(setup.metrics_port, broker, bus),
+                ):
+                    try:
+                        await trader.start(state, resumed=resumed)
+                        return await trader.run()
+                    finally:
+                        stream.close()
     finally:
         await broker.disconnect()
 
@@ -331,10 +331,8 @@ def _capture(journal: Journal, clock: SteppedClock | SystemClock, event: Event) 
     journal.append(event, clock.now_ns())
 
 
-def _write_down(bus: LocalBus, journal: Journal, transaction: VaultTransaction) -> None:
-    bus.publish(transaction)
-    journal.commit()
-    fault_point("after-vault-journal-before-chain")
+def _vault_notes(config: Config) -> tuple[str, ...]:
+    return () if config.vault.rpc_url.get_secret_value() else (SIMULATED_NOTE,)
 
 
 @contextlib.contextmanager

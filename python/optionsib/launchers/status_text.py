@@ -59,8 +59,11 @@ def _head(state: str, view: SessionView) -> Iterator[str]:
     )
     yield (
         f"  vault        free {vault.free / MONEY_SCALE:,.2f}, reserved {vault.reserved / MONEY_SCALE:,.2f}, "
-        f"escrow {vault.escrow / MONEY_SCALE:,.2f} USDT"
+        f"escrow {vault.escrow / MONEY_SCALE:,.2f}, owed {vault.receivable / MONEY_SCALE:,.2f} USDT; "
+        f"{vault.under_way} under way, confirmed in {vault.confirmation_ns / SECOND_NS:.1f} s"
     )
+    yield from (f"  vault {condition}" for condition in vault.conditions)
+    yield from (f"  vault trade  {trade}: {word}" for trade, word in vault.trades)
     refused = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("model", "strategy", "risk", "vault"))
     yield f"  decisions    approved {counts.get('approved', 0)}; refused by {refused}"
     yield from (f"  note         {notice}" for notice in view.notices)

@@ -29,12 +29,12 @@ from optionsib.performance.session_facts import (
     trade_of_execution,
 )
 from optionsib.performance.smiles import ExpirySmiles
-from optionsib.vault.subledger import balances_after
 
 if TYPE_CHECKING:
     from optionsib.common.config import FeeRow
 
 NEW_YORK = ZoneInfo("America/New_York")
+VAULT_ACCOUNTS = ("free", "reserved", "escrow", "receivable", "settlement", "fees")
 
 
 def money(amount: int) -> str:
@@ -225,21 +225,29 @@ def _fee_row(row: FeeRow) -> dict[str, Json]:
 
 def _vault_rows(facts: SessionFacts) -> list[Json]:
     rows: list[Json] = []
-    for transaction, balances in zip(facts.vault, balances_after(facts.vault), strict=True):
+    balances: dict[str, int] = dict.fromkeys(VAULT_ACCOUNTS, 0)
+    for entry in facts.vault:
+        for posting in entry.postings:
+            balances[posting.account] = balances.get(posting.account, 0) + posting.amount
         rows.append(
             {
-                "at": _clock(transaction.at_ns),
-                "action": transaction.action,
-                "reference": transaction.reference,
-                "order": transaction.order_ref,
-                "trade": transaction.trade_id,
-                "amount": _usd(transaction.amount),
-                "profit": _usd(transaction.profit) if transaction.action == "close" else None,
-                **{account: _usd(balance) for account, balance in balances.items()},
-                "signature": transaction.signature,
+                "at": _clock(entry.at_ns),
+                "action": entry.memo,
+                "reference": entry.reference,
+                "order": entry.order_ref,
+                "trade": entry.trade_id,
+                "amount": _usd(sum(posting.amount for posting in entry.postings if posting.amount > 0)),
+                **{account: _usd(balances[account]) for account in VAULT_ACCOUNTS},
+                "took": _seconds_to_confirm(facts, entry.signature),
+                "signature": entry.signature,
             }
         )
     return rows
+
+
+def _seconds_to_confirm(facts: SessionFacts, signature: str) -> float | None:
+    sent, confirmed = facts.vault_sent.get(signature), facts.vault_confirmed.get(signature)
+    return None if sent is None or confirmed is None else (confirmed - sent) / SECOND_NS
 
 
 def _control_row(event: SessionStarted | SessionEnded | Halted | Resumed | BrokerNotice) -> Json:

@@ -22,6 +22,7 @@ from optionsib.common.events import (
     DecisionRecord,
     Execution,
     Halted,
+    LedgerEntry,
     OrderSubmitted,
     PortfolioSnapshot,
     Refusal,
@@ -29,7 +30,8 @@ from optionsib.common.events import (
     SessionEnded,
     SessionStarted,
     SmileSnapshot,
-    VaultTransaction,
+    VaultOutcome,
+    VaultSent,
 )
 from optionsib.common.types import PRICE_SCALE, Contract, Json, Order, OrderLeg, price_to_money
 
@@ -102,7 +104,9 @@ class SessionFacts:
     contracts: dict[int, Contract] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
     commissions: list[CommissionReport] = field(default_factory=list)
-    vault: list[VaultTransaction] = field(default_factory=list)
+    vault: list[LedgerEntry] = field(default_factory=list)
+    vault_sent: dict[str, int] = field(default_factory=dict)  # signature: when it was sent
+    vault_confirmed: dict[str, int] = field(default_factory=dict)
     smiles: list[SmileSnapshot] = field(default_factory=list)
     control: list[SessionStarted | SessionEnded | Halted | Resumed | BrokerNotice] = field(
         default_factory=list
@@ -167,8 +171,12 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
         case CommissionReport() if f"fee {event.execution_id}" not in seen:
             seen.add(f"fee {event.execution_id}")
             facts.commissions.append(event)
-        case VaultTransaction():
+        case LedgerEntry():
             facts.vault.append(event)
+        case VaultSent():
+            facts.vault_sent[event.signature] = event.at_ns
+        case VaultOutcome() if event.confirmed_ns:
+            facts.vault_confirmed[event.signature] = event.confirmed_ns
         case SmileSnapshot():
             facts.smiles.append(event)
         case ChainLoaded():

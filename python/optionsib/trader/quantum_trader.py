@@ -32,7 +32,6 @@ from optionsib.common.events import (
     SessionEnded,
     SessionStarted,
     VaultState,
-    VaultTransaction,
 )
 from optionsib.common.faults import fault_point
 from optionsib.common.ports import SettlementLedger
@@ -198,8 +197,6 @@ class QuantumTrader:
         now = self._clock.now_ns()
         if resumed:
             self._recover()
-        else:
-            self._ledger.fund()
         self._ids.pass_over(state.order_refs)
         started = SessionStarted(
             at_ns=now,
@@ -219,6 +216,7 @@ class QuantumTrader:
                 )
             )
         self._journal.commit()
+        await self._ledger.advance()
         if resumed:
             self.desk.reconcile(state)
         await self._watch_chain()
@@ -288,6 +286,7 @@ class QuantumTrader:
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(await self._broker.refresh())
+        await self._ledger.advance()
         now = self._clock.now_ns()
         vault = self._ledger.state(now)
         self._bus.publish(vault)
@@ -339,6 +338,7 @@ class QuantumTrader:
                 await self._decisions.open(features, probabilities)
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
+        await self._ledger.advance()
         view = self._record(chain, features)
         fault_point("before-step-commit")
         self._journal.commit()
@@ -408,16 +408,11 @@ class QuantumTrader:
 
     def _recover(self) -> None:
         events = [event for _, _, event in self._journal.events()]
-        self._ledger.replay([event for event in events if isinstance(event, VaultTransaction)])
-        self._ledger.fund()  # a crash may have come between the steps of the set-up
+        self._ledger.replay(events)
         decisions = [event for event in events if isinstance(event, DecisionRecord)]
         self._ids.last = SequentialIds.after(d.candidate_id for d in decisions).last
         self.desk.replay(events)
-        self.desk.release_orphans(
-            event.order_ref
-            for event in events
-            if isinstance(event, VaultTransaction) and event.action == "reserve"
-        )
+        self.desk.release_orphans(self._ledger.reserved())
         for decision in decisions:
             self.narrator.tell(decision)
         self._fills_seen = len(self.desk.fills)

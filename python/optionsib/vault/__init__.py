@@ -1,5 +1,1 @@
-"""Where the money of a trade sits: the settlement ledger on SPL tokens."""
-
-from optionsib.vault.token_vault import TokenVault
-
-__all__ = ["TokenVault"]
+"""Where the money of a trade sits: an on-chain program, its client, its ledger, and a chain to try it on."""

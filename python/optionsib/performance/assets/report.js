@@ -184,13 +184,14 @@
     { key: "order", title: "Order", className: "tight" },
     { key: "trade", title: "Trade", className: "tight" },
     { key: "amount", title: "Amount", show: fixed(2), className: number },
-    { key: "profit", title: "Profit", show: fixed(2), className: number, signed: true },
     { key: "free", title: "Free", show: fixed(2), className: number },
     { key: "reserved", title: "Reserved", show: fixed(2), className: number },
     { key: "escrow", title: "Escrow", show: fixed(2), className: number },
-    { key: "clearing", title: "Clearing", show: fixed(2), className: number },
+    { key: "receivable", title: "Owed", show: fixed(2), className: number },
+    { key: "settlement", title: "Settlement", show: fixed(2), className: number },
     { key: "fees", title: "Fees", show: fixed(2), className: number },
-    { key: "signature", title: "Signature", show: (text) => text.slice(0, 8) + "…", className: "mono" },
+    { key: "took", title: "Confirmed in, s", show: fixed(1), className: number },
+    { key: "signature", title: "Signature", show: (text) => text && text.slice(0, 8) + "…", className: "mono" },
   ], data.vault, { search: "Search order, trade, execution …", filter: "action", empty: "No token was moved." });
   table("control-table", [
     { key: "at", title: "Time", className: "tight" },
@@ -297,10 +298,10 @@
   }
   function drawVault() {
     const x = data.vault.map((row) => row.at);
-    const names = ["free", "reserved", "escrow", "fees", "clearing"], hues = ["accent", "third", "second", "bad", "quiet"];
+    const names = ["free", "reserved", "escrow", "fees", "settlement"], hues = ["accent", "third", "second", "bad", "quiet"];
     Plotly.react("vault-plot", names.map((name, i) => line(x, data.vault.map((row) => row[name]), name, hues[i],
       { line: { color: colour(hues[i]), width: 1.6, shape: "hv" }, hovertemplate: "%{y:,.2f}",
-        visible: name === "free" || name === "clearing" ? "legendonly" : true })),
+        visible: name === "free" || name === "settlement" ? "legendonly" : true })),
     layout({ xaxis: axis({}), yaxis: axis({ title: { text: "USDT" }, tickformat: ",.0f", rangemode: "tozero" }) }), config);
   }
 

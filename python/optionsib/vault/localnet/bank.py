@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import sqlite3
+import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from solders.hash import Hash
 from solders.litesvm import LiteSVM
 from solders.message import MessageHeader
 from solders.pubkey import Pubkey
+from solders.sysvar import CLOCK
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import (
     FailedTransactionMetadata,
@@ -181,7 +183,16 @@ class Bank:
                 if address in entry.before:
                     return entry.before[address]
         found = self._vm.get_account(address)
+        if address == CLOCK and found is not None:
+            return self._clock_account(found, commitment)
         return found if found is not None and found.lamports else None
+
+    def _clock_account(self, kept: Account, commitment: Commitment) -> Account:
+        """Return the clock sysvar of now; the VM's own moves with the executions only."""
+        data = bytearray(kept.data)
+        struct.pack_into("<Q", data, 0, self.slot(commitment))
+        struct.pack_into("<q", data, 32, (self._last_ns - self._lag(commitment)) // SECOND_NS)
+        return Account(kept.lamports, bytes(data), kept.owner, kept.executable, kept.rent_epoch)
 
     def program_accounts(
         self, program: Pubkey, commitment: Commitment = "processed"

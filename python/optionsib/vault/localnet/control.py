@@ -32,7 +32,7 @@ from optionsib.vault.localnet.network import Network
 from optionsib.vault.localnet.outcome import error_json, error_text
 from optionsib.vault.localnet.params import Params, to_address
 from optionsib.vault.localnet.reading import Handler
-from optionsib.vault.localnet.tokens import TOKEN_PROGRAM, USDT_DECIMALS, USDT_MINT, token_account
+from optionsib.vault.tokens import TOKEN_PROGRAM, USDT_DECIMALS, USDT_MINT, token_account
 
 MAXIMUM_AIRDROP = 1_000_000 * 10**9
 _MAXIMUM_SECONDS = 10 * 366 * 86_400

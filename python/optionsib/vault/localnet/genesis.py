@@ -31,7 +31,7 @@ from optionsib.vault.deploy import (
 from optionsib.vault.keys import derive_secret
 from optionsib.vault.localnet.bank import MILLISECOND_NS, Bank
 from optionsib.vault.localnet.store import Store
-from optionsib.vault.localnet.tokens import USDT_MINT, new_mint
+from optionsib.vault.tokens import USDT_MINT, new_mint
 
 _FAUCET_LAMPORTS = 500_000_000 * 10**9
 

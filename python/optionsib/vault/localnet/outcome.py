@@ -12,7 +12,7 @@ from solders.pubkey import Pubkey
 from solders.transaction_metadata import TransactionMetadata
 from solders.transaction_status import TransactionErrorType, UiTransactionStatusMeta
 
-from optionsib.vault.localnet.tokens import TOKEN_PROGRAM, mint_decimals, token_account, ui_amount
+from optionsib.vault.tokens import TOKEN_PROGRAM, mint_decimals, token_account, ui_amount
 
 
 class Balances:

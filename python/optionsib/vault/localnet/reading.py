@@ -22,7 +22,7 @@ from optionsib.vault.localnet.params import (
     to_bytes,
     whole_number,
 )
-from optionsib.vault.localnet.tokens import (
+from optionsib.vault.tokens import (
     TOKEN_PROGRAM,
     TokenAccount,
     mint_decimals,

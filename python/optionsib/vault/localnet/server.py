@@ -94,7 +94,7 @@ class Localnet:
         self._wake = asyncio.Event()
         self._pubsub = PubSub(self._bank, self._service.reading, self._wake.set)
         self._bank.on_landed = self._pubsub.landed
-        self._http = HttpServer(self._reply, local_only=is_loopback(settings.host))
+        self._http = HttpServer(self.answer, local_only=is_loopback(settings.host))
         self._ticker: asyncio.Task[None] | None = None
         self._ports = (0, 0)
 
@@ -122,6 +122,15 @@ class Localnet:
             As over the network.
         """
         return self._service.call(method, list(values))
+
+    def set_faults(self, faults: Faults) -> None:
+        """Change what goes wrong from now on."""
+        self._network.set_faults(faults)
+
+    def confirmed_ns(self, signature: str) -> int | None:
+        """Return when a transaction was or will be confirmed, chain time; None where it has not landed."""
+        landed = self._store.transaction(signature)
+        return None if landed is None else landed.confirmed_ns
 
     async def start(self) -> Self:
         """Open the sockets.
@@ -171,7 +180,8 @@ class Localnet:
 
     # --- HTTP ------------------------------------------------------------------------------------------
 
-    async def _reply(self, body: bytes) -> Reply:
+    async def answer(self, body: bytes) -> Reply:
+        """Answer the body of a request, RPC faults included."""
         try:
             request = parse(body)
         except RpcError as error:

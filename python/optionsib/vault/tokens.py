@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from solders.account import Account
 from solders.pubkey import Pubkey
+from spl.token.instructions import get_associated_token_address
 
 TOKEN_PROGRAM = Pubkey.from_string("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
 USDT_MINT = Pubkey.from_string("Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
@@ -35,11 +36,24 @@ def token_account(account: Account) -> TokenAccount | None:
     )
 
 
+def associated_account(owner: Pubkey, mint: Pubkey = USDT_MINT) -> Pubkey:
+    """Return where an owner's tokens are by custom."""
+    return get_associated_token_address(owner, mint)
+
+
 def mint_decimals(account: Account | None) -> int | None:
     """Return the decimals of a mint; None where ``account`` is none."""
     if account is None or account.owner != TOKEN_PROGRAM or len(account.data) != _MINT_BYTES:
         return None
     return account.data[44]
+
+
+def mint_authorities(account: Account) -> tuple[Pubkey | None, Pubkey | None]:
+    """Return who may mint and who may freeze; None where nobody may."""
+    found = (
+        Pubkey.from_bytes(account.data[at + 4 : at + 36]) if account.data[at] else None for at in (0, 46)
+    )
+    return next(found), next(found)
 
 
 def mint_supply(account: Account) -> int:

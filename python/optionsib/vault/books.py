@@ -1,0 +1,56 @@
+"""The vault's books: double entry in base units, the same reference never twice.
+
+``free``, ``reserved``, ``escrow`` and ``receivable`` are what the trader has; ``outside``, ``settlement`` and
+``fees`` are the other side. All accounts add up to 0 after every entry.
+"""
+
+from __future__ import annotations
+
+from optionsib.common.errors import SettlementError
+from optionsib.common.events import LedgerEntry, Posting
+
+ACCOUNTS = ("free", "reserved", "escrow", "receivable", "settlement", "fees", "outside")
+_NEVER_NEGATIVE = ("reserved", "escrow", "receivable")
+
+
+class Books:
+    """Balances of the accounts."""
+
+    def __init__(self) -> None:
+        self.balances = dict.fromkeys(ACCOUNTS, 0)
+        self._references: set[str] = set()
+
+    def __contains__(self, reference: str) -> bool:
+        return reference in self._references
+
+    def post(self, entry: LedgerEntry) -> bool:
+        """Book an entry; return False where its reference is in the books already.
+
+        Raises
+        ------
+        SettlementError
+            If the postings do not add up to 0, name an unknown account, or would leave less than nothing
+            reserved, in escrow or owed; nothing is booked.
+        """
+        if entry.reference in self._references:
+            return False
+        if sum(posting.amount for posting in entry.postings):
+            raise SettlementError(f"entry {entry.reference}: {entry.postings} do not add up to 0; not booked")
+        after = dict(self.balances)
+        for posting in entry.postings:
+            if posting.account not in after:
+                raise SettlementError(f"entry {entry.reference}: no account {posting.account!r}; not booked")
+            after[posting.account] += posting.amount
+        for account in _NEVER_NEGATIVE:
+            if after[account] < 0:
+                raise SettlementError(
+                    f"entry {entry.reference} leaves {after[account]} in {account}; not booked"
+                )
+        self.balances = after
+        self._references.add(entry.reference)
+        return True
+
+
+def transfer(source: str, target: str, amount: int) -> tuple[Posting, ...]:
+    """Return the postings that move ``amount`` from one account to another."""
+    return (Posting(source, -amount), Posting(target, amount))
