@@ -13,6 +13,15 @@ void register_simd(pybind11::module_& module) {
         "machine has, or what the environment variable ``OPTIONSIB_SIMD`` said at import. Within one "
         "path\nresults "
         "are bit for bit reproducible; between paths they differ by rounding.");
+    module.def(
+        "clear_x87",
+        [] {
+#if defined(__x86_64__)
+            __builtin_ia32_emms();
+#endif
+        },
+        "Empty the x87 registers of this thread.\n\nCode that used them as MMX registers and did not say so "
+        "leaves\nthem full; the next ``long double`` is then NaN.");
 }
 
 }  // namespace optionsib::bindings

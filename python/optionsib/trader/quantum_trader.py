@@ -266,6 +266,7 @@ class QuantumTrader:
             state = await self._broker.reconnect()
         self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(state)
+        await self._ledger.advance()  # the chain goes on while steps fail
 
     async def _step_or_stop(self) -> int | None:
         if self._stop_reason:

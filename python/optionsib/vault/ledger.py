@@ -196,6 +196,8 @@ class VaultLedger:
         unfilled = known.order.quantity - known.filled
         if trade is None:
             self.free(order_ref)
+        elif not known.filled:
+            pass  # told again by a replay: its first fill came after the end, and was booked by hand
         elif unfilled and not trade.unfunded:
             amount = part_of_escrow(trade.left, unfilled, unfilled + self._units(known, trade))
             if amount:

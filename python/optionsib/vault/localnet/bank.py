@@ -33,6 +33,7 @@ from solders.transaction_metadata import (
 )
 from solders.transaction_status import TransactionErrorFieldless, TransactionErrorType
 
+from optionsib._native._core import clear_x87
 from optionsib.common.errors import SettlementError
 from optionsib.common.ports import Clock
 from optionsib.common.types import SECOND_NS
@@ -257,6 +258,7 @@ class Bank:
         try:
             result = self._vm.simulate_transaction(transaction)
         finally:
+            clear_x87()  # the virtual machine leaves them full: long doubles would be NaN from here on
             if not check_signatures:
                 self._vm = self._vm.with_sigverify(True)
         if isinstance(result, SimulatedTransactionInfo):
@@ -293,6 +295,7 @@ class Bank:
         writable = [key for index, key in enumerate(keys) if is_writable(message.header, index, len(keys))]
         before = {key: self._vm.get_account(key) for key in writable}
         result = self._vm.send_transaction(transaction)
+        clear_x87()
         error = result.err() if isinstance(result, FailedTransactionMetadata) else None
         meta = result.meta() if isinstance(result, FailedTransactionMetadata) else result
         payer = before[keys[0]]
