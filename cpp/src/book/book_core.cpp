@@ -1,5 +1,6 @@
 #include "optionsib/book/book_core.hpp"
 
+#include <array>
 #include <stdexcept>
 
 namespace optionsib::book {
@@ -8,7 +9,22 @@ namespace {
 
 // A batch brings near what the message this far ahead will touch.
 constexpr std::size_t kAhead = 32;  // records
-constexpr std::size_t kStage = 8;
+constexpr std::size_t kCellAhead = 20, kOrderAhead = 10, kEndsAhead = 6, kLevelAhead = 5;
+constexpr std::size_t kNearOrders = 16384;  // that are near anyway, ids and levels too
+constexpr std::size_t kPiece = 4096;        // records
+
+// Whether step() knows how to take by an action, and whether that is all there is (all bits set).
+struct Kind {
+    bool takes = false;
+    std::int8_t all = 0;
+};
+constexpr auto kKinds = [] {
+    std::array<Kind, 256> kinds{};
+    kinds[static_cast<std::uint8_t>(Action::reduce)] = {true, 0};
+    kinds[static_cast<std::uint8_t>(Action::cancel)] = {true, -1};
+    kinds[static_cast<std::uint8_t>(Action::execute)] = {true, 0};
+    return kinds;
+}();
 
 std::size_t checked_books(std::size_t books) {
     if (books == 0 || books > kNone / 2) throw std::length_error("a chain has 1 to 2**31 - 1 books");
@@ -154,106 +170,181 @@ Status BookCore::dispatch(std::uint32_t row, const Record& record) {
 }
 
 // One message by the short way: known to be valid after the fewest questions, and without a branch on what
-// the stream makes a coin toss but for the kind of message. What is rare or wrong is left to dispatch().
+// the stream makes a coin toss but for the kind of message. What is rare or wrong is left to dispatch(). An
+// applied message may be answered with Status::ok however the book stands now.
+template <bool one_index>
 [[gnu::always_inline]] inline Status BookCore::step(std::uint32_t row, const Record& record) {
     if (record.sequence != 0 && record.action != static_cast<std::uint8_t>(Action::clear)) {
         if (const Status status = check_sequence(row, record.sequence); status != Status::ok) return status;
     }
-    OrderIndex& ids = index(row);
+    OrderIndex& ids = one_index ? indexes_[0] : index(row);
     std::uint32_t& cell = ids.cell_of(record.order_id);
     if (record.action == static_cast<std::uint8_t>(Action::add)) {
-        const std::uint32_t place = 2 * row + (record.side > 0 ? 1U : 0U);
-        const std::int64_t key = Levels::flip(place, record.price);
-        const Levels::Near near = levels_.find_near(place, key);
-        const bool plain = (near.distance == 0) & (cell == kNone) & is_valid_quantity(record.quantity) &
-                           is_valid_price(record.price) & ((record.side == 1) | (record.side == -1)) &
-                           orders_.has_free();
-        if (!plain || ids.in_table(record.order_id)) [[unlikely]]
+        const std::uint32_t side = static_cast<std::uint32_t>(record.side) + 1;  // 0 or 2
+        const std::uint32_t place = 2 * row + (side / 2 & 1U);
+        const bool plain = (side & ~2U) == 0 && cell == kNone;
+        if (!plain || !add_near(ids, place, record.order_id, record.price, record.quantity, record.owner))
+            [[unlikely]]
             return dispatch(row, record);
-        Level& level = levels_[near.level];
-        if (level.quantity == 0) {
-            levels_.use(place, key, near.level);
-        } else if (room_at(level, record.quantity) != Status::ok) [[unlikely]] {
-            return dispatch(row, record);
-        }
-        const std::uint32_t slot = orders_.take();
-        append(level, near.level, slot, record.order_id, record.quantity, record.owner);
-        cell = slot;
-        ids.count(1);
-        return standing(row);
+        return Status::ok;
     }
-    constexpr std::uint32_t kTakes = 1U << static_cast<unsigned>(Action::reduce) |
-                                     1U << static_cast<unsigned>(Action::cancel) |
-                                     1U << static_cast<unsigned>(Action::execute);
-    const bool takes = record.action < 32 && (kTakes >> record.action & 1U) != 0;
-    if (!takes || cell == kNone) [[unlikely]]
-        return dispatch(row, record);
+    const Kind& kind = kKinds[record.action];
+    if (!kind.takes || cell >= OrderIndex::kShared) [[unlikely]] {
+        return record.action == static_cast<std::uint8_t>(Action::replace) && replace_near(ids, row, record)
+                   ? Status::ok
+                   : dispatch(row, record);
+    }
     const std::uint32_t slot = cell;
-    Order& order = orders_[slot];
-    Level& level = levels_[order.level];
+    const Order& order = orders_[slot];
+    const Level& level = levels_[order.level];
     const Quantity open = order.quantity;
-    const Quantity quantity =
-        record.action == static_cast<std::uint8_t>(Action::cancel) ? open : record.quantity;
-    const bool plain = (order.id == record.order_id) & (level.place / 2 == row) &
-                       (static_cast<std::uint64_t>(quantity) - 1 < static_cast<std::uint64_t>(open));
-    if (!plain) [[unlikely]]
+    const Quantity quantity = record.quantity ^ ((record.quantity ^ open) & kind.all);
+    if (order.id != record.order_id || level.place / 2 != row ||
+        static_cast<std::uint64_t>(quantity) - 1 >= static_cast<std::uint64_t>(open)) [[unlikely]] {
         return dispatch(row, record);
-    level.quantity -= quantity;
-    if (quantity != open) {
-        order.quantity = open - quantity;
-        return standing(row);
     }
-    unlink(level, order);
-    orders_.give_back(slot);
-    cell = kNone;
-    ids.count(-1);
-    if (level.quantity == 0) levels_.drop(order.level);
-    return standing(row);
+    leave_plain(ids, cell, slot, open - quantity);
+    return Status::ok;
+}
+
+// Put an order with a new id, whose cell is kNone, at the back of its level. False, and nothing is done,
+// where anything is out of the ordinary.
+[[gnu::always_inline]] inline bool BookCore::add_near(OrderIndex& ids, std::uint32_t place, OrderId id,
+                                                      Price price, Quantity quantity, Owner owner) {
+    const std::int64_t key = Levels::flip(place, price);
+    const Levels::Near near = levels_.find_near(place, key);
+    if (near.distance != 0 || !is_valid_quantity(quantity) || !orders_.has_free()) [[unlikely]]
+        return false;
+    Level& level = levels_[near.level];
+    if (level.quantity == 0) {
+        levels_.use(place, key, near.level);
+    } else if (room_at(level, quantity) != Status::ok) [[unlikely]] {
+        return false;
+    }
+    const std::uint32_t slot = orders_.take();
+    append(level, near.level, slot, id, quantity, owner);
+    ids.cell_of(id) = slot;
+    ids.count(1);
+    return true;
+}
+
+// Leave `left` of the order in `slot`, which stands alone in the cell of its id. Whether nothing is left is
+// no branch: the order's neighbours are told of it again, or of each other.
+[[gnu::always_inline]] inline void BookCore::leave_plain(OrderIndex& ids, std::uint32_t& cell,
+                                                         std::uint32_t slot, Quantity left) {
+    Order& order = orders_[slot];
+    const std::uint32_t at = order.level;
+    Level& level = levels_[at];
+    std::uint32_t gone = -static_cast<std::uint32_t>(left == 0);  // all bits set if so
+    asm("" : "+r"(gone));
+    const Quantity rest = level.quantity - (order.quantity - left);
+    const std::uint32_t previous = order.previous;
+    const std::uint32_t next = order.next;
+    order.quantity = left;
+    level.quantity = rest;
+    level.count += gone;
+    *after_of(level, previous) = slot ^ ((slot ^ next) & gone);
+    *before_of(level, next) = slot ^ ((slot ^ previous) & gone);
+    orders_.give_back_if(gone, slot);
+    cell = slot | gone;
+    ids.count(static_cast<std::int32_t>(gone));
+    if (rest == 0) levels_.drop(at);
+}
+
+// The new order comes before the old one goes, so that a page of levels cannot be given back between.
+bool BookCore::replace_near(OrderIndex& ids, std::uint32_t row, const Record& record) {
+    std::uint32_t& cell = ids.cell_of(record.order_id);
+    if (cell >= OrderIndex::kShared || ids.cell_of(record.new_order_id) != kNone) return false;
+    const std::uint32_t slot = cell;
+    const Order& old = orders_[slot];
+    const std::uint32_t place = levels_[old.level].place;
+    if (old.id != record.order_id || place / 2 != row ||
+        !add_near(ids, place, record.new_order_id, record.price, record.quantity, old.owner)) {
+        return false;
+    }
+    leave_plain(ids, cell, slot, 0);
+    return true;
 }
 
 Status BookCore::apply(std::uint32_t row, const Record& record) {
-    return row < books() ? step(row, record) : Status::bad_contract;
+    if (row >= books()) return Status::bad_contract;
+    const Status status = step<false>(row, record);
+    return status == Status::ok ? standing(row) : status;
 }
 
-// Ahead of the message that is applied: bring near the cell of an id, and then its order. Stages beyond that
-// (level, neighbours) cost more than they save.
-[[gnu::always_inline]] inline void BookCore::bring_near(const Record* records) const {
+// Ahead of the message that is applied, in steps that each find near what the one before asked for: the cell
+// of an id, its order, the best levels of a book, the level of the order. An order's neighbours, and the
+// levels of orders to come, cost more than they save.
+[[gnu::always_inline]] inline void BookCore::bring_near(const Record* records,
+                                                        std::uint32_t contracts) const {
     const OrderIndex& ids = indexes_[0];
-    __builtin_prefetch(&ids.cell_of(records[2 * kStage].order_id));
-    const std::uint32_t known = ids.cell_of(records[kStage].order_id);
-    orders_.prefetch(known == kNone ? 0 : known);
+    const auto slot_of = [&](const Record& record) {
+        const std::uint32_t known = ids.cell_of(record.order_id);
+        return known < OrderIndex::kShared ? known : 0;
+    };
+    __builtin_prefetch(&ids.cell_of(records[kCellAhead].order_id));
+    orders_.prefetch(slot_of(records[kOrderAhead]));
+    levels_.prefetch_ends(records[kEndsAhead].contract & contracts);
+    levels_.prefetch(orders_[slot_of(records[kLevelAhead])].level);
 }
 
-template <bool chain, bool with_statuses, bool with_tops>
-BatchCounts BookCore::batch(std::span<const Record> records, std::int8_t* statuses, Top* tops) {
+// `far`: kCellAhead more records stand behind these.
+template <bool one_index, bool far, bool with_tops>
+BatchCounts BookCore::run(std::span<const Record> records, std::int8_t* statuses, Top* tops,
+                          std::uint32_t contracts) {
+    const std::size_t rows = books();
     std::size_t refused = 0;
     std::size_t crossed = 0;
-    const std::size_t staged =
-        indexes_.size() == 1 && records.size() > 2 * kStage ? records.size() - 2 * kStage : 0;
     for (std::size_t i = 0; i < records.size(); ++i) {
         const Record& record = records[i];
         __builtin_prefetch(&record + kAhead);
-        if (i < staged) bring_near(&record);
-        const std::uint32_t row = chain ? record.contract : 0;
-        const bool known = !chain || row < books();
-        const Status status = known ? step(row, record) : Status::bad_contract;
-        refused += !applied(status);
-        crossed += static_cast<std::int8_t>(status) > 0;
-        if constexpr (with_statuses) statuses[i] = static_cast<std::int8_t>(status);
-        if constexpr (with_tops) tops[i] = known ? top(row) : Top{kNoBid, kNoAsk, 0, 0};
+        if constexpr (far) bring_near(&record, contracts);
+        const std::uint32_t row = record.contract & contracts;
+        if (row >= rows) [[unlikely]] {
+            ++refused;
+            if (statuses != nullptr) statuses[i] = static_cast<std::int8_t>(Status::bad_contract);
+            if constexpr (with_tops) tops[i] = Top{kNoBid, kNoAsk, 0, 0};
+            continue;
+        }
+        Status status = step<one_index>(row, record);
+        const Levels::Ends ends = levels_.ends(row);
+        if (status != Status::ok) [[unlikely]] {
+            refused += !applied(status);
+            crossed += applied(status);
+        } else if (ends.bid >= ends.ask) [[unlikely]] {
+            status = standing(row);
+            ++crossed;
+        }
+        if constexpr (with_tops) tops[i] = top_of(ends);
+        if (statuses != nullptr) statuses[i] = static_cast<std::int8_t>(status);
     }
     return {records.size() - refused, refused, crossed};
 }
 
 BatchCounts BookCore::apply_batch(std::span<const Record> records, std::span<std::int8_t> statuses,
                                   std::span<Top> tops, bool chain) {
-    using Batch = BatchCounts (BookCore::*)(std::span<const Record>, std::int8_t*, Top*);
-    constexpr Batch batches[2][2][2] = {
-        {{&BookCore::batch<false, false, false>, &BookCore::batch<false, false, true>},
-         {&BookCore::batch<false, true, false>, &BookCore::batch<false, true, true>}},
-        {{&BookCore::batch<true, false, false>, &BookCore::batch<true, false, true>},
-         {&BookCore::batch<true, true, false>, &BookCore::batch<true, true, true>}}};
-    return (this->*batches[chain][!statuses.empty()][!tops.empty()])(records, statuses.data(), tops.data());
+    using Run = BatchCounts (BookCore::*)(std::span<const Record>, std::int8_t*, Top*, std::uint32_t);
+    constexpr Run any[2] = {&BookCore::run<false, false, false>, &BookCore::run<false, false, true>};
+    constexpr Run near[2] = {&BookCore::run<true, false, false>, &BookCore::run<true, false, true>};
+    constexpr Run far[2] = {&BookCore::run<true, true, false>, &BookCore::run<true, true, true>};
+    const bool one_index = indexes_.size() == 1;
+    BatchCounts counts;
+    // Piece by piece: what the books hold may have outgrown the near caches by now.
+    while (!records.empty()) {
+        const bool is_far = one_index && order_count() > kNearOrders && records.size() > kCellAhead;
+        const std::size_t size = std::min(kPiece, records.size() - (is_far ? kCellAhead : 0));
+        const Run piece = (is_far ? far : one_index ? near : any)[!tops.empty()];
+        const BatchCounts more =
+            (this->*piece)(records.first(size), statuses.empty() ? nullptr : statuses.data(), tops.data(),
+                           chain ? kNone : 0);
+        counts.applied += more.applied;
+        counts.refused += more.refused;
+        counts.crossed += more.crossed;
+        records = records.subspan(size);
+        if (!statuses.empty()) statuses = statuses.subspan(size);
+        if (!tops.empty()) tops = tops.subspan(size);
+    }
+    return counts;
 }
 
 RestingOrder BookCore::view(std::uint32_t slot) const {

@@ -11,7 +11,7 @@ constexpr std::size_t kLinearSteps = 4;
 
 }  // namespace
 
-Levels::Levels(std::size_t books) : hot_(2 * books), cold_(2 * books) {}
+Levels::Levels(std::size_t books) : hot_(2 * books), cold_(2 * books), levels_(1) {}
 
 std::size_t Levels::position(const std::vector<Page>& pages, std::int64_t number) {
     // Most of what is asked for stands near the best.
@@ -39,8 +39,11 @@ std::uint32_t Levels::find_far(std::uint32_t place, std::int64_t number) const {
 
 void Levels::remember(std::uint32_t place, Page page) {
     Hot& hot = hot_[place];
-    // A far page does not drive out one of the window.
-    if (page.number > (hot.best_key >> kPageBits) - static_cast<std::int64_t>(kWindowPages)) {
+    // A far page does not drive out one of the window. Nor is one of the window that has a price out of
+    // range: whoever finds a page there need not ask.
+    constexpr std::int64_t kLastPage = kMaxPrice >> kPageBits;
+    if (page.number > (hot.best_key >> kPageBits) - static_cast<std::int64_t>(kWindowPages) &&
+        page.number > -kLastPage && page.number < kLastPage - 1) {
         const std::size_t entry = static_cast<std::size_t>(page.number) % kWindowPages;
         hot.number[entry] = page.number;
         hot.page[entry] = page.page;
@@ -113,7 +116,7 @@ std::uint32_t Levels::worse(std::uint32_t level) const {
     const std::uint32_t page = level >> kPageBits;
     const std::uint32_t below = used_[page] & ((1U << (level % kPageTicks)) - 1);
     if (below != 0) return page << kPageBits | (static_cast<std::uint32_t>(std::bit_width(below)) - 1);
-    const Level& from = levels_[level];
+    const Level& from = (*this)[level];
     const std::vector<Page>& pages = cold_[from.place].pages;
     const std::size_t at = position(pages, flip(from.place, from.price) >> kPageBits);
     if (at == 0) return kNone;

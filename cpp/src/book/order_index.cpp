@@ -13,6 +13,7 @@ constexpr std::size_t kMinimumCells = 16;
 constexpr std::size_t kCellsPerExpectedOrder = 4;
 constexpr std::size_t kMostCellsPerOrder = 16;
 constexpr std::size_t kLeastShareInTable = 64;
+constexpr std::uint8_t kManyAside = 255;  // too many to count: the cell stays marked until the ring grows
 
 }  // namespace
 
@@ -60,28 +61,43 @@ void OrderIndex::make_room(OrderId id, const OrderPool& orders) {
                 ring_.size() < kMostCellsPerOrder * orders_after);
     };
     while (is_tight()) {
-        std::vector<std::uint32_t> ring(2 * ring_.size(), kNone);
-        const std::size_t mask = ring.size() - 1;
-        HashIndex table;
+        OrderIndex larger;
+        larger.ring_.assign(2 * ring_.size(), kNone);
+        larger.mask_ = larger.ring_.size() - 1;
         const auto place = [&](OrderId other, std::uint32_t slot) {
-            std::uint32_t& home = ring[static_cast<std::size_t>(other) & mask];
-            if (home == kNone) {
-                home = slot;
-            } else {
-                table.reserve_one();
-                table.insert(other, slot);
-            }
+            if (larger.ring_[larger.cell(other)] < kVacant) larger.reserve_aside();
+            larger.insert(other, slot);
         };
-        for (const std::uint32_t slot : ring_) {
-            if (slot != kNone) place(orders[slot].id, slot);
+        for (const std::uint32_t home : ring_) {
+            if (home >= kVacant) continue;
+            const std::uint32_t slot = home & ~kShared;
+            place(orders[slot].id, slot);
         }
         table_.for_each(place);
-        ring_ = std::move(ring);
-        mask_ = mask;
-        table_ = std::move(table);
-        if (ring_[cell(id)] == kNone) return;
+        *this = std::move(larger);
+        if (ring_[cell(id)] >= kVacant) return;
     }
+    reserve_aside();
+}
+
+void OrderIndex::reserve_aside() {
+    aside_.resize(ring_.size());
     table_.reserve_one();
+}
+
+void OrderIndex::put_aside(OrderId id, std::uint32_t slot) {
+    table_.insert(id, slot);
+    std::uint8_t& others = aside_[cell(id)];
+    if (others < kManyAside) ++others;
+    ring_[cell(id)] |= kShared;
+}
+
+void OrderIndex::drop_aside(OrderId id) {
+    table_.erase(id);
+    std::uint8_t& others = aside_[cell(id)];
+    if (others == kManyAside || --others > 0) return;
+    std::uint32_t& home = ring_[cell(id)];
+    home = home == kVacant ? kNone : home - kShared;
 }
 
 }  // namespace optionsib::book

@@ -102,6 +102,117 @@ TEST_CASE("the index finds what a map finds, through growth and removal") {
     CHECK(index.memory() < 2'400 * 400);
 }
 
+TEST_CASE("a cell that many ids want is plain again when they have gone") {
+    OrderPool pool(0);
+    OrderIndex index;
+    std::map<OrderId, std::uint32_t> model;
+    const auto insert = [&](OrderId id) {
+        pool.reserve_one();
+        index.reserve_one(id, pool);
+        const std::uint32_t slot = pool.take();
+        pool[slot].id = id;
+        index.insert(id, slot);
+        model.emplace(id, slot);
+    };
+    const auto erase = [&](OrderId id) {
+        index.erase(id, model.at(id));
+        pool.give_back(model.at(id));
+        model.erase(id);
+    };
+    // The first one out is the one in the cell, or the last one in, or one of the table.
+    for (const OrderId most : {2, 3, 300}) {
+        for (const OrderId first : {OrderId{0}, OrderId{1}, most - 1}) {
+            for (OrderId n = 0; n < most; ++n) insert(n << 32);
+            erase(first << 32);
+            REQUIRE(index.find(first << 32, pool) == kNone);
+            insert(first << 32);
+            for (OrderId n = 0; n < most; ++n) {
+                REQUIRE(index.find(n << 32, pool) == model.at(n << 32));
+                REQUIRE(index.find((n + most) << 32, pool) == kNone);
+                erase(n << 32);
+                for (const auto& [id, slot] : model) REQUIRE(index.find(id, pool) == slot);
+            }
+            REQUIRE(index.size() == 0);
+            if (most < 256) CHECK(index.cell_of(0) == kNone);
+        }
+    }
+}
+
+TEST_CASE("a batch says what its messages say one by one, however much the books hold") {
+    std::mt19937_64 random(31);
+    for (const std::uint32_t books : {1U, 5U}) {
+        ChainBook batched(books), single(books);
+        std::vector<Record> records;
+        OrderId fresh = 0;
+        const auto any_id = [&] {
+            return fresh == 0 ? 0 : static_cast<OrderId>(random() % (fresh + fresh / 8 + 1));
+        };
+        for (std::size_t step = 0; step < 70'000; ++step) {
+            Record record{};
+            const bool adds = random() % 8 < (step < 45'000 ? 6 : 2);
+            record.action = static_cast<std::uint8_t>(adds ? 1 : 2 + random() % 4);
+            if (random() % 500 == 0) record.action = static_cast<std::uint8_t>(random() % 7);
+            record.side = random() % 2 == 0 ? 1 : -1;
+            record.contract = static_cast<std::uint32_t>(random() % books);
+            if (random() % 200 == 0) record.contract = static_cast<std::uint32_t>(random());
+            record.order_id = adds ? fresh++ : any_id();
+            record.new_order_id = random() % 9 == 0 ? any_id() : fresh++;
+            record.price =
+                record.side * -static_cast<Price>(random() % 300) + static_cast<Price>(random() % 3);
+            if (random() % 100 == 0) record.price *= 1'000;
+            record.quantity = static_cast<Quantity>(random() % 9);
+            if (random() % 1'000 == 0)
+                record.quantity = kMaxQuantity + static_cast<Quantity>(random() % 3) - 1;
+            records.push_back(record);
+        }
+        std::vector<std::int8_t> statuses(records.size());
+        std::vector<Top> tops(records.size());
+        const BatchCounts counts = batched.apply_batch(records, statuses, tops);
+        BatchCounts expected;
+        std::size_t most = 0;
+        for (std::size_t i = 0; i < records.size(); ++i) {
+            const Status status = single.apply(records[i]);
+            REQUIRE(statuses[i] == static_cast<std::int8_t>(status));
+            ++(applied(status) ? expected.applied : expected.refused);
+            expected.crossed += static_cast<std::int8_t>(status) > 0;
+            most = std::max(most, single.core().order_count());
+            if (records[i].contract >= books) continue;
+            const Top top = single.core().top(records[i].contract);
+            REQUIRE(std::memcmp(&top, &tops[i], sizeof(top)) == 0);
+        }
+        CHECK(counts.applied == expected.applied);
+        CHECK(counts.refused == expected.refused);
+        CHECK(counts.crossed == expected.crossed);
+        CHECK(most > 20'000);  // what is brought near ahead of the messages is
+        CHECK(expected.crossed > 0);
+        check_invariants(batched.core());
+    }
+}
+
+TEST_CASE("a price out of range is refused beside the last one in range") {
+    for (const Side side : {Side::bid, Side::ask}) {
+        for (const int sign : {1, -1}) {
+            OrderBook book;
+            OrderId id = 0;
+            for (int round = 0; round < 3; ++round) {
+                for (Price inside = 0; inside < 80; ++inside) {
+                    Record record{};
+                    record.action = static_cast<std::uint8_t>(Action::add);
+                    record.side = static_cast<std::int8_t>(side);
+                    record.order_id = ++id;
+                    record.quantity = 1;
+                    record.price = sign * (kMaxPrice - inside);
+                    REQUIRE(book.apply(record) == Status::ok);
+                    record.order_id = ++id;
+                    record.price = sign * (kMaxPrice + 1 + inside);
+                    REQUIRE(book.apply(record) == Status::bad_price);
+                }
+            }
+            check_invariants(book.core());
+        }
+    }
+}
+
 TEST_CASE("whatever comes, the structures agree") {
     std::mt19937_64 random(11);
     for (const Price width : {Price{20}, Price{200}, Price{100'000}}) {

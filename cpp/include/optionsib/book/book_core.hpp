@@ -40,6 +40,14 @@ struct BatchCounts {
     std::size_t crossed = 0;  // applied, and left the book crossed or locked
 };
 
+// A choice without a branch, which an order's place in its queue would surprise.
+[[nodiscard]] inline std::uint32_t* pick(bool condition, std::uint32_t* yes, std::uintptr_t no) {
+    auto chosen = reinterpret_cast<std::uintptr_t>(yes);
+    asm("" : "+r"(chosen), "+r"(no));  // both are known now, so there is nothing to jump over
+    return reinterpret_cast<std::uint32_t*>(__builtin_expect_with_probability(condition, 1, 0.5) ? chosen
+                                                                                                 : no);
+}
+
 class BookCore {
   public:
     // `expected_orders`: of all books together; sizes the pool.
@@ -83,12 +91,7 @@ class BookCore {
     // --- reads --------------------------------------------------------------------------------------------
 
     [[nodiscard]] std::size_t books() const { return levels_.books(); }
-    [[nodiscard]] Top top(std::uint32_t row) const {
-        const std::uint32_t bid = levels_.best(Levels::place_of(row, Side::bid));
-        const std::uint32_t ask = levels_.best(Levels::place_of(row, Side::ask));
-        return {levels_.best_bid(row), levels_.best_ask(row), bid == kNone ? 0 : levels_[bid].quantity,
-                ask == kNone ? 0 : levels_[ask].quantity};
-    }
+    [[nodiscard]] Top top(std::uint32_t row) const { return top_of(levels_.ends(row)); }
     // Slot of an order of the book of `row`, or kNone.
     [[nodiscard]] std::uint32_t find(std::uint32_t row, OrderId id) const {
         const std::uint32_t slot = index(row).find(id, orders_);
@@ -117,7 +120,7 @@ class BookCore {
     void prefetch_cell(std::uint32_t row, OrderId id) const { __builtin_prefetch(&index(row).cell_of(id)); }
     void prefetch_order(std::uint32_t row, OrderId id) const {
         const std::uint32_t slot = index(row).cell_of(id);
-        orders_.prefetch(slot == kNone ? 0 : slot);
+        orders_.prefetch(slot < OrderIndex::kShared ? slot : 0);
     }
 
     // Put an order at the back of its level; `id` must be free, side, price and quantity valid. Status::ok,
@@ -186,24 +189,26 @@ class BookCore {
         level.quantity += quantity;
         ++level.count;
     }
-    // `yes` or what stands at `no`, without a branch, which an order's place in its queue would surprise.
-    static std::uint32_t* choose(bool condition, std::uint32_t* yes, std::uintptr_t no) {
-        std::uintptr_t mask = -static_cast<std::uintptr_t>(condition);
-        asm("" : "+r"(mask));  // the compiler must not see where it comes from
-        return reinterpret_cast<std::uint32_t*>(no ^ ((no ^ reinterpret_cast<std::uintptr_t>(yes)) & mask));
-    }
     // Take an order out of the queue of its level; its quantity is the caller's.
     void unlink(Level& level, const Order& order) {
         const std::uint32_t previous = order.previous;
         const std::uint32_t next = order.next;
-        *choose(previous == kNone, &level.head, orders_.address(previous) + offsetof(Order, next)) = next;
-        *choose(next == kNone, &level.tail, orders_.address(next) + offsetof(Order, previous)) = previous;
+        *after_of(level, previous) = next;
+        *before_of(level, next) = previous;
         --level.count;
+    }
+    // Where the queue of `level` says who comes after an order, and before one; kNone: the level itself.
+    [[nodiscard]] std::uint32_t* after_of(Level& level, std::uint32_t slot) const {
+        return pick(slot == kNone, &level.head, orders_.address(slot) + offsetof(Order, next));
+    }
+    [[nodiscard]] std::uint32_t* before_of(Level& level, std::uint32_t slot) const {
+        return pick(slot == kNone, &level.tail, orders_.address(slot) + offsetof(Order, previous));
     }
     // Whether an order of `quantity` may join `level`, which is in use.
     [[nodiscard]] static Status room_at(const Level& level, Quantity quantity) {
-        if (level.head == kNone) return Status::mixed_level;
-        return quantity > kMaxLevelQuantity - level.quantity ? Status::bad_quantity : Status::ok;
+        if (level.head == kNone) [[unlikely]]
+            return Status::mixed_level;
+        return level.quantity + quantity > kMaxLevelQuantity ? Status::bad_quantity : Status::ok;
     }
     // Status of an applied message: how the book stands now.
     [[nodiscard]] Status standing(std::uint32_t row) const {
@@ -220,12 +225,21 @@ class BookCore {
             return Status::unknown_order;
         return row_of(orders_[slot]) == row ? Status::ok : Status::bad_contract;
     }
+    [[nodiscard]] Top top_of(const Levels::Ends& ends) const {
+        return {ends.bid, ends.ask, levels_.quantity(ends.bid_level), levels_.quantity(ends.ask_level)};
+    }
     Status check_sequence(std::uint32_t row, std::uint64_t sequence);
     Status dispatch(std::uint32_t row, const Record& record);
+    template <bool one_index>
     Status step(std::uint32_t row, const Record& record);
-    void bring_near(const Record* records) const;
-    template <bool chain, bool with_statuses, bool with_tops>
-    BatchCounts batch(std::span<const Record> records, std::int8_t* statuses, Top* tops);
+    bool add_near(OrderIndex& ids, std::uint32_t place, OrderId id, Price price, Quantity quantity,
+                  Owner owner);
+    void leave_plain(OrderIndex& ids, std::uint32_t& cell, std::uint32_t slot, Quantity left);
+    bool replace_near(OrderIndex& ids, std::uint32_t row, const Record& record);
+    void bring_near(const Record* records, std::uint32_t contracts) const;
+    template <bool one_index, bool far, bool with_tops>
+    BatchCounts run(std::span<const Record> records, std::int8_t* statuses, Top* tops,
+                    std::uint32_t contracts);
 
     Levels levels_;
     OrderPool orders_;

@@ -17,6 +17,7 @@
 #include <limits>
 #include <vector>
 
+#include "optionsib/book/slab.hpp"
 #include "optionsib/book/types.hpp"
 
 namespace optionsib::book {
@@ -24,15 +25,16 @@ namespace optionsib::book {
 inline constexpr unsigned kPageBits = 5;
 inline constexpr std::uint32_t kPageTicks = 1U << kPageBits;
 
-// One price of one place. It is in use while `quantity` > 0. `head` and `tail` are slots of the order pool,
-// kNone where the level is a total told by a feed without orders; `count` is the number of orders.
+// One price of one place. It is in use while `quantity` > 0; when it is not, all but price and place are as
+// they are set here. `head` and `tail` are slots of the order pool, kNone where the level is a total told by
+// a feed without orders; `count` is the number of orders.
 struct Level {
-    Price price;
-    Quantity quantity;
-    std::uint32_t head;
-    std::uint32_t tail;
-    std::uint32_t count;
-    std::uint32_t place;
+    Price price = 0;
+    Quantity quantity = 0;
+    std::uint32_t head = kNone;
+    std::uint32_t tail = kNone;
+    std::uint32_t count = 0;
+    std::uint32_t place = 0;
 };
 static_assert(sizeof(Level) == 32);
 
@@ -55,8 +57,12 @@ class Levels {
 
     [[nodiscard]] std::size_t books() const { return hot_.size() / 2; }
 
-    [[nodiscard]] Level& operator[](std::uint32_t level) { return levels_[level]; }
-    [[nodiscard]] const Level& operator[](std::uint32_t level) const { return levels_[level]; }
+    [[nodiscard]] Level& operator[](std::uint32_t level) { return levels_[std::size_t{level} + 1]; }
+    [[nodiscard]] const Level& operator[](std::uint32_t level) const {
+        return levels_[std::size_t{level} + 1];
+    }
+    // 0 for kNone.
+    [[nodiscard]] Quantity quantity(std::uint32_t level) const { return levels_[level + 1].quantity; }
 
     // Best level of a place, kNone if it has none; and its key, kNoKey if it has none.
     [[nodiscard]] std::uint32_t best(std::uint32_t place) const { return hot_[place].best; }
@@ -65,6 +71,24 @@ class Levels {
     // kNoBid and kNoAsk where there is none.
     [[nodiscard]] Price best_bid(std::uint32_t row) const { return hot_[2 * row + 1].best_key; }
     [[nodiscard]] Price best_ask(std::uint32_t row) const { return ~hot_[2 * row].best_key; }
+
+    // Bring near a level; and what says which levels of a book are best (of any row). They do nothing else.
+    void prefetch(std::uint32_t level) const { __builtin_prefetch(levels_.data() + level + 1); }
+    void prefetch_ends(std::uint32_t row) const {
+        const Hot* const of = hot_.data() + (row < books() ? 2 * std::size_t{row} : 0);
+        __builtin_prefetch(of);
+        __builtin_prefetch(of + 1);
+    }
+
+    // Best of both sides of one book.
+    struct Ends {
+        Price bid, ask;
+        std::uint32_t bid_level, ask_level;
+    };
+    [[nodiscard]] Ends ends(std::uint32_t row) const {
+        const Hot* const of = hot_.data() + 2 * std::size_t{row};
+        return {of[1].best_key, ~of[0].best_key, of[1].best, of[0].best};
+    }
 
     // Number of levels in use.
     [[nodiscard]] std::uint32_t count(std::uint32_t place) const { return hot_[place].count; }
@@ -107,9 +131,10 @@ class Levels {
     // Make sure that the next find_or_open() of `place` cannot fail.
     void reserve_one(std::uint32_t place);
 
-    // Take `level` (not in use until now) into use: empty queue, no quantity; the caller adds some.
+    // Take `level` (not in use until now) into use; the caller adds some quantity.
     void use(std::uint32_t place, std::int64_t key, std::uint32_t level) {
-        levels_[level] = Level{flip(place, key), 0, kNone, kNone, 0, place};
+        (*this)[level].price = flip(place, key);
+        (*this)[level].place = place;
         used_[level >> kPageBits] |= 1U << (level % kPageTicks);
         Hot& hot = hot_[place];
         ++hot.count;
@@ -121,8 +146,9 @@ class Levels {
 
     // `level` has become empty: give it back and find the next best.
     void drop(std::uint32_t level) {
-        Level& empty = levels_[level];
+        Level& empty = (*this)[level];
         empty.quantity = 0;
+        empty.count = 0;
         const std::uint32_t page = level >> kPageBits;
         const std::uint32_t left = used_[page] &= ~(1U << (level % kPageTicks));
         Hot& hot = hot_[empty.place];
@@ -191,9 +217,9 @@ class Levels {
     void remember(std::uint32_t place, Page page);
     void close_page(std::uint32_t place, std::int64_t number, std::uint32_t page);
 
-    std::vector<Hot> hot_;
+    Slab<Hot> hot_;
     std::vector<Cold> cold_;
-    std::vector<Level> levels_;        // kPageTicks a page
+    Slab<Level> levels_;               // one that is never in use, then kPageTicks a page
     std::vector<std::uint32_t> used_;  // one mask a page
     std::vector<std::uint32_t> free_;  // pages
 };

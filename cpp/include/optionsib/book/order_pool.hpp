@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "optionsib/book/slab.hpp"
 #include "optionsib/book/types.hpp"
 
 namespace optionsib::book {
@@ -24,6 +25,8 @@ static_assert(sizeof(Order) == 32);
 
 class OrderPool {
   public:
+    static constexpr std::size_t kMaxOrders = (std::size_t{1} << 31) - 2;
+
     explicit OrderPool(std::size_t expected_orders) {
         orders_.reserve(expected_orders);
         free_.reserve(expected_orders);
@@ -40,6 +43,11 @@ class OrderPool {
     // A slot with unspecified contents; reserve_one() comes before.
     [[nodiscard]] std::uint32_t take() { return free_[--free_count_]; }
     void give_back(std::uint32_t slot) { free_[free_count_++] = slot; }
+    // The same without a branch, where `gone` has all bits set; nothing where it is 0 and `slot` is in use.
+    void give_back_if(std::uint32_t gone, std::uint32_t slot) {
+        free_[free_count_] = slot;
+        free_count_ += gone & 1U;
+    }
 
     // Where a slot stands, as a number: `slot` may be kNone, then it stands nowhere.
     [[nodiscard]] std::uintptr_t address(std::uint32_t slot) const {
@@ -57,7 +65,7 @@ class OrderPool {
 
   private:
     void grow() {
-        if (orders_.size() >= kNone) throw std::length_error("a pool holds at most 2**32 - 1 orders");
+        if (orders_.size() >= kMaxOrders) throw std::length_error("a pool holds at most 2**31 - 2 orders");
         const auto slot = static_cast<std::uint32_t>(orders_.size());
         // As many entries as slots: giving one back never allocates.
         free_.resize(orders_.size() + 1);
@@ -65,7 +73,7 @@ class OrderPool {
         give_back(slot);
     }
 
-    std::vector<Order> orders_;
+    Slab<Order> orders_;
     std::vector<std::uint32_t> free_;
     std::size_t free_count_ = 0;
 };
