@@ -27,12 +27,12 @@ FOLDERS = {
 
 
 class PeerProcess:
-    """The interpreter of one peer environment, serving ``benchmarks/peers/serve_<name>.py``.
+    """The interpreter of one peer environment, serving ``benchmarks/peers/serve_<script or name>.py``.
 
     Where the environment cannot be made, `missing` says why, loudly and once, and there are no contenders.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, script: str | None = None) -> None:
         self.name = name
         self.missing = ""
         self._folder = tempfile.TemporaryDirectory()
@@ -48,7 +48,7 @@ class PeerProcess:
             return
         self._process = subprocess.Popen(
             [ROOT / "build" / FOLDERS[name] / "bin/python", "-W", "ignore",
-             ROOT / f"benchmarks/peers/serve_{name}.py", self._folder.name],
+             ROOT / f"benchmarks/peers/serve_{script or name}.py", self._folder.name],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -14,4 +14,5 @@ PYBIND11_MODULE(_core, module) {
     optionsib::bindings::register_itch(module);
     optionsib::bindings::register_payoff(module);
     optionsib::bindings::register_limits(module);
+    optionsib::bindings::register_montecarlo(module);
 }

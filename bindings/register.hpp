@@ -13,5 +13,6 @@ void register_book(pybind11::module_& module);
 void register_itch(pybind11::module_& module);
 void register_payoff(pybind11::module_& module);
 void register_limits(pybind11::module_& module);
+void register_montecarlo(pybind11::module_& module);
 
 }  // namespace optionsib::bindings

@@ -15,6 +15,8 @@ normal numbers, cpp/include/optionsib/montecarlo/normal_coefficients.hpp.
 * log by table: the inverses of the middles of the sixteenths of [1, 2), of 24 bits, their logarithms, and
   (log(1 + r) - r) / r^2 on |r| <= 1 / 32.
 * sin and cos on |x| <= pi / 4: (sin(x) / x - 1) / x^2 and (cos(x) - 1) / x^2 in powers of x^2.
+* The same functions, and exp, shorter, for single precision: narrow_*; log on
+  sqrt(1/2) - 1 <= r <= sqrt(2) - 1.
 """
 
 from __future__ import annotations
@@ -151,6 +153,12 @@ def main() -> None:
         log_coefficients=mp.chebyfit(log_rest, [-mp.mpf(1) / 32, mp.mpf(1) / 32], 8)[::-1],
         sin_coefficients=mp.chebyfit(sin_rest, [0, square], 6)[::-1],
         cos_coefficients=mp.chebyfit(cos_rest, [0, square], 7)[::-1],
+        narrow_exp_coefficients=mp.chebyfit(exp_rest, [-half, half], 5)[::-1],
+        narrow_log_coefficients=mp.chebyfit(
+            log_rest, [mp.sqrt(mp.mpf(1) / 2) - mp.mpf("1.0001"), mp.sqrt(2) - 1], 8
+        )[::-1],
+        narrow_sin_coefficients=mp.chebyfit(sin_rest, [0, square], 3)[::-1],
+        narrow_cos_coefficients=mp.chebyfit(cos_rest, [0, square], 4)[::-1],
     )
 
 

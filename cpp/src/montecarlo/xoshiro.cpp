@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <vector>
 
 namespace optionsib::montecarlo {
 namespace {
@@ -23,6 +24,34 @@ void advance(XoshiroState& state, int stream, const Polynomial& polynomial) noex
         }
     }
     for (int i = 0; i < 4; ++i) state.word[i][stream] = sum[i];
+}
+
+// A jump is linear over the field of two elements: column i is where bit i of the state goes.
+using Words4 = std::array<std::uint64_t, 4>;
+using Matrix = std::array<Words4, 256>;
+
+Words4 product(const Matrix& matrix, const Words4& state) noexcept {
+    Words4 sum{};
+    for (std::size_t bit = 0; bit < 256; ++bit) {
+        const std::uint64_t mask = 0 - (state[bit / 64] >> (bit % 64) & 1U);
+        for (std::size_t i = 0; i < 4; ++i) sum[i] ^= matrix[bit][i] & mask;
+    }
+    return sum;
+}
+
+// The matrices of 2^0, 2^1, ... jumps.
+std::vector<Matrix> powers_of_jump() {
+    std::vector<Matrix> powers(48);
+    for (std::size_t bit = 0; bit < 256; ++bit) {
+        XoshiroState state{};
+        state.word[bit / 64][0] = std::uint64_t{1} << (bit % 64);
+        advance(state, 0, jump);
+        for (std::size_t i = 0; i < 4; ++i) powers[0][bit][i] = state.word[i][0];
+    }
+    for (std::size_t k = 1; k < powers.size(); ++k)
+        for (std::size_t bit = 0; bit < 256; ++bit)
+            powers[k][bit] = product(powers[k - 1], powers[k - 1][bit]);
+    return powers;
 }
 
 }  // namespace
@@ -58,6 +87,19 @@ XoshiroState xoshiro_seeded(std::uint64_t seed) noexcept {
 
 void xoshiro_jump(XoshiroState& state) noexcept {
     for (int stream = 0; stream < xoshiro_streams; ++stream) advance(state, stream, jump);
+}
+
+void xoshiro_skip(XoshiroState& state, std::uint64_t blocks) {
+    static const std::vector<Matrix> powers = powers_of_jump();
+    for (std::size_t k = 0; k < powers.size(); ++k) {
+        if ((blocks >> k & 1U) == 0) continue;
+        for (int stream = 0; stream < xoshiro_streams; ++stream) {
+            Words4 words;
+            for (std::size_t i = 0; i < 4; ++i) words[i] = state.word[i][stream];
+            words = product(powers[k], words);
+            for (std::size_t i = 0; i < 4; ++i) state.word[i][stream] = words[i];
+        }
+    }
 }
 
 }  // namespace optionsib::montecarlo

@@ -1337,3 +1337,27 @@ class ItchDecoder:
     def symbol(self, row: int) -> str: ...
     @property
     def rows(self) -> int: ...
+
+# --- Monte Carlo ---------------------------------------------------------------------------------------
+
+SOBOL_DIMENSIONS: int
+
+class MonteCarloProgram:
+    def __init__(
+        self,
+        *,
+        code: bytes,
+        constants: ArrayLike,
+        outputs: Sequence[int],
+        registers: int,
+        slots: int,
+        seed: int,
+        paths: int,
+        precision: str,
+        dimensions: int,
+        replicate_paths: int,
+    ) -> None: ...
+    @property
+    def blocks(self) -> int: ...
+    def run(self, first: int, count: int, simd_path: str, threads: int = 1) -> _Doubles: ...
+    def run_into(self, first: int, count: int, simd_path: str, out: _Doubles, threads: int = 1) -> None: ...

@@ -11,6 +11,7 @@ from optionsib.pricing.american import (
     exercise_boundary,
 )
 from optionsib.pricing.checks import finite_difference_price, leisen_reimer_price
+from optionsib.pricing.correlation import nearest_correlation
 from optionsib.pricing.european import (
     clear_buffers,
     european_greeks,
@@ -22,11 +23,36 @@ from optionsib.pricing.european import (
     simd_path,
 )
 from optionsib.pricing.expiry import time_to_expiry
+from optionsib.pricing.models import (
+    BlackScholes,
+    Heston,
+    Merton,
+    Model,
+    MultiAsset,
+    TermStructure,
+)
+from optionsib.pricing.monte_carlo import MonteCarloResult, monte_carlo, simulate_paths
 from optionsib.pricing.payoff import (
     ExactPayoffGeometry,
     PayoffGeometry,
     exact_payoff_geometry,
     payoff_geometry,
+)
+from optionsib.pricing.products import (
+    AsianOption,
+    Autocallable,
+    BarrierOption,
+    BasketOption,
+    DigitalOption,
+    DoubleBarrierOption,
+    EuropeanOption,
+    ExchangeOption,
+    ExoticProduct,
+    ExoticType,
+    LookbackOption,
+    SpreadOption,
+    TouchOption,
+    VarianceSwap,
 )
 from optionsib.pricing.results import (
     AmericanGreeks,
@@ -48,19 +74,40 @@ __all__ = [
     "AmericanGreeks",
     "AmericanImpliedGreeks",
     "AmericanImpliedVolatility",
+    "AsianOption",
+    "Autocallable",
+    "BarrierOption",
+    "BasketOption",
+    "BlackScholes",
+    "DigitalOption",
+    "DoubleBarrierOption",
     "EuropeanGreeks",
+    "EuropeanOption",
     "ExactPayoffGeometry",
+    "ExchangeOption",
     "ExerciseAdvice",
     "ExerciseBoundary",
+    "ExoticProduct",
+    "ExoticType",
     "Greeks",
+    "Heston",
     "ImpliedGreeks",
     "ImpliedVolatility",
+    "LookbackOption",
+    "Merton",
+    "Model",
+    "MonteCarloResult",
+    "MultiAsset",
     "PayoffGeometry",
     "SecondOrderGreeks",
     "SecondOrderImpliedGreeks",
+    "SpreadOption",
     "Status",
+    "TermStructure",
     "ThirdOrderGreeks",
     "ThirdOrderImpliedGreeks",
+    "TouchOption",
+    "VarianceSwap",
     "american_greeks",
     "american_implied_greeks",
     "american_implied_volatility",
@@ -77,8 +124,11 @@ __all__ = [
     "implied_greeks",
     "implied_volatility",
     "leisen_reimer_price",
+    "monte_carlo",
+    "nearest_correlation",
     "payoff_geometry",
     "price",
     "simd_path",
+    "simulate_paths",
     "time_to_expiry",
 ]

@@ -33,4 +33,27 @@ inline constexpr double cos_coefficients[7] = {
     -0x1.27e4f8e47066ep-22, 0x1.1eea7efd95c58p-29, -0x1.8ff9bca27a304p-37,
 };
 
+inline constexpr double narrow_exp_coefficients[5] = {
+    0x1.0000000000000p-1, 0x1.5554dcf88fd17p-3,  0x1.5555192d5f5dep-5,
+    0x1.120b6e42d2112p-7, 0x1.6d11093a17fd8p-10,
+};
+
+inline constexpr double narrow_log_coefficients[8] = {
+    -0x1.fffffe0f37aa4p-2, 0x1.555637ea8d481p-2, -0x1.0003068d0f297p-2, 0x1.9906fc17058dbp-3,
+    -0x1.53ba2912e4c85p-3, 0x1.2fd06ddc968cep-3, -0x1.22095376b2315p-3, 0x1.68134f1d6e1c0p-4,
+};
+
+inline constexpr double narrow_sin_coefficients[3] = {
+    -0x1.555552a46fe4ap-3,
+    0x1.110c28675f6c5p-7,
+    -0x1.9ac98da0e362fp-13,
+};
+
+inline constexpr double narrow_cos_coefficients[4] = {
+    -0x1.fffffffab14f9p-2,
+    0x1.55554cba9b713p-5,
+    -0x1.6c0e080d7e233p-10,
+    0x1.9a6f06c8e8a82p-16,
+};
+
 }  // namespace optionsib::montecarlo

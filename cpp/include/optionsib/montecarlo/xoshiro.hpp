@@ -22,6 +22,9 @@ struct XoshiroState {
 // 2^128 steps on, for every stream: to the next block.
 void xoshiro_jump(XoshiroState& state) noexcept;
 
+// `blocks` such jumps, in time proportional to the logarithm.
+void xoshiro_skip(XoshiroState& state, std::uint64_t blocks);
+
 // One step of one stream; returns its word.
 std::uint64_t xoshiro_step(XoshiroState& state, int stream) noexcept;
 

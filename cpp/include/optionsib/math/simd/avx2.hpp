@@ -170,6 +170,10 @@ template <int n>
 OPTIONSIB_INLINE Words rotate_left(Words a) {
     return shift_left<n>(a) | shift_right<64 - n>(a);
 }
+// The upper halves of the words as lower halves; what stands above them is not said.
+OPTIONSIB_INLINE Words upper_halves(Words a) {
+    return _mm256_shuffle_epi32(a.r, 0xf5);
+}
 OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
     return _mm256_mul_epu32(a.r, b.r);
 }

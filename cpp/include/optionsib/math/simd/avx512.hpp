@@ -165,6 +165,10 @@ template <int n>
 OPTIONSIB_INLINE Words rotate_left(Words a) {
     return _mm512_rol_epi64(a.r, n);
 }
+// The upper halves of the words as lower halves; what stands above them is not said.
+OPTIONSIB_INLINE Words upper_halves(Words a) {
+    return _mm512_shuffle_epi32(a.r, _MM_PERM_DDBB);
+}
 OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
     return _mm512_mul_epu32(a.r, b.r);
 }

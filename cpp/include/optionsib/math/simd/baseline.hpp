@@ -171,6 +171,10 @@ template <int n>
 OPTIONSIB_INLINE Words rotate_left(Words a) {
     return a.r << n | a.r >> (64 - n);
 }
+// The upper halves of the words as lower halves; what stands above them is not said.
+OPTIONSIB_INLINE Words upper_halves(Words a) {
+    return a.r >> 32;
+}
 OPTIONSIB_INLINE Words multiply_low(Words a, Words b) {
     return (a.r & 0xffffffffu) * (b.r & 0xffffffffu);
 }

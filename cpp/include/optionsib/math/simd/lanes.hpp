@@ -18,8 +18,8 @@
 //                       register and, after the last one, fence()
 //
 // `Words` is a register of as many 64-bit unsigned integers: + ^ | &, shift_left<n>, shift_right<n>,
-// rotate_left<n>, multiply_low(a, b) (of the low halves, the whole product), as_reals (the bits), is_odd,
-// load_words, store.
+// rotate_left<n>, multiply_low(a, b) (of the low halves, the whole product), upper_halves, as_reals (the
+// bits), is_odd, load_words, store.
 //
 // `One` is for a single number: the same operations with the same bits, in a narrow register on the wide
 // instruction sets; first(x) is the number, is_true(mask) its condition.
