@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from optionsib.common.clock import SteppedClock
@@ -58,10 +59,16 @@ class Desk:
     """One process after another on one chain."""
 
     def __init__(
-        self, *, kill_at: int = 0, limits: Limits | None = None, seed: int = 11, **faults: Any
+        self,
+        *,
+        kill_at: int = 0,
+        limits: Limits | None = None,
+        seed: int = 11,
+        state: Path | None = None,
+        **faults: Any,
     ) -> None:
         self.clock = SteppedClock(START_NS)
-        self.chain = EmbeddedChain(seed, self.clock, faults=Faults(**faults))
+        self.chain = EmbeddedChain(seed, self.clock, state=state, faults=Faults(**faults))
         self.journal: list[Any] = []
         self.kill_at = kill_at  # of the journal's records; 0: never
         self.limits = limits or Limits()

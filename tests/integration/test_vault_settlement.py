@@ -16,7 +16,7 @@ from tests.vault_desk import BACK, DEPOSIT, Desk, play
 
 
 async def day(desk: Desk) -> None:
-    """Partial fills, a cancel, a roll, a refused order, an expiry without an order of ours."""
+    """Partial fills, a cancel, a roll, a refused order, a spread that ends worthless and costs nothing."""
     await desk.settle()
     await desk.placed("O1", "T1", 3, loss=900)
     desk.fill("O1", 1, 1, (25_000, 11_000))
@@ -36,7 +36,7 @@ async def day(desk: Desk) -> None:
     await desk.settle()
     await desk.placed("C3", "T2", 2, legs=BACK)
     desk.fill("C3", 1, 1, (1, 1))
-    desk.fill("C3", 2, 1, (1, 1), paid=0)  # expired, nothing paid for it
+    desk.fill("C3", 2, 1, (1, 1), paid=0)
     await desk.placed("O3", "T3", 1, loss=100)
     desk.cancel("O3")
     await desk.settle()
