@@ -33,6 +33,7 @@ from optionsib.vault.embedded import EmbeddedChain
 from optionsib.vault.ledger import VaultLedger
 from optionsib.vault.localnet import Faults
 from optionsib.vault.service import SettlementService
+from optionsib.vault.signers import Signer
 
 DAY = 86_400
 USDT = 1_000_000
@@ -69,6 +70,7 @@ class Desk:
     ) -> None:
         self.clock = SteppedClock(START_NS)
         self.chain = EmbeddedChain(seed, self.clock, state=state, faults=Faults(**faults))
+        self.engine: Signer = self.chain.signer("engine")
         self.journal: list[Any] = []
         self.kill_at = kill_at  # of the journal's records; 0: never
         self.limits = limits or Limits()
@@ -104,7 +106,7 @@ class Desk:
         self.service = SettlementService(
             self.ledger,
             self.vault,
-            engine=self.chain.signer("engine"),
+            engine=self.engine,
             settlement=self.chain.signer("settlement") if self.pays else None,
             attestor=self.attestor,
             commit=lambda: None,

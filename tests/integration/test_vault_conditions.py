@@ -12,9 +12,14 @@ import pytest
 
 pytest.importorskip("solders")
 
+from solders.pubkey import Pubkey
+from solders.signature import Signature
+
 from optionsib.common.events import VaultIntent
 from optionsib.vault.attestor import AttestationRequest, AttestorDownError
 from optionsib.vault.conditions import MEANING, PATIENT, Limits, VaultCondition
+from optionsib.vault.embedded import EmbeddedChain
+from optionsib.vault.signers import Signer, SignerError
 from tests.vault_desk import BACK, CONTRACTS, LONG, USDT, Desk
 
 C = VaultCondition
@@ -339,3 +344,52 @@ def test_every_state_has_its_sentence_here_and_in_the_documentation() -> None:
     assert set(MEANING) == set(VaultCondition)
     for condition, words in MEANING.items():
         assert f"| {condition}{' *' if condition in PATIENT else ''} | {words} |" in page
+
+
+class MoodySigner:
+    """Signs when it is well."""
+
+    def __init__(self, signer: Signer) -> None:
+        self.signer, self.is_ill = signer, False
+
+    @property
+    def public_key(self) -> Pubkey:
+        return self.signer.public_key
+
+    async def sign(self, message: bytes) -> Signature:
+        if self.is_ill:
+            raise SignerError("no answer; nothing was sent")
+        return await self.signer.sign(message)
+
+
+def test_a_signer_that_is_down_is_told_and_then_the_heartbeat_is_late() -> None:
+    async def whole() -> None:
+        desk = Desk()
+        desk.engine = signer = MoodySigner(desk.engine)
+        await desk.begin()
+        await opened(desk)
+        signer.is_ill = True
+        closed(desk)
+        await is_told(desk, C.SIGNER_DOWN)
+        assert C.HEARTBEAT_LATE not in desk.service.conditions()
+        desk.pass_seconds(13 * 3_600)
+        await is_told(desk, C.HEARTBEAT_LATE)
+        signer.is_ill = False
+        await desk.settle(rounds=20)
+        assert not desk.ledger.waiting()
+        assert desk.service.conditions() == {}
+        assert desk.ledger.books.balances["escrow"] == 0
+
+    asyncio.run(whole())
+
+
+def test_a_chain_without_the_vault_is_told() -> None:
+    async def scenario(desk: Desk) -> None:
+        empty = EmbeddedChain(12, desk.clock)
+        desk.vault = empty.vault()
+        await desk.start()
+        await is_told(desk, C.NO_VAULT)
+        assert "optionsib vault create" in MEANING[C.NO_VAULT]
+        await empty.close()
+
+    played(scenario)
