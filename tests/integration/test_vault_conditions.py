@@ -393,3 +393,45 @@ def test_a_chain_without_the_vault_is_told() -> None:
         await empty.close()
 
     played(scenario)
+
+
+def test_a_trade_at_its_longest_duration_is_named_and_its_close_goes_through() -> None:
+    async def scenario(desk: Desk) -> None:
+        await opened(desk)
+        for _ in range(220):
+            desk.pass_seconds(800)
+            await desk.settle(rounds=2)
+            if desk.service.ending():
+                break
+        assert desk.service.ending() == {"T1"}
+        found = await desk.vault.trade(1)
+        assert found is not None
+        assert 0 < found.expiry - desk.clock.now_ns() // 10**9 <= desk.limits.extend_before
+        assert found.latest_expiry - found.expiry < 60
+        extended = [e for e in desk.journal if isinstance(e, VaultIntent) and e.kind == "extend"]
+        assert len(extended) == 1, "what the program would refuse is not asked of it"
+        await is_told(desk, C.TRADE_ENDING)
+        closed(desk)
+        await desk.settle(rounds=5)
+        assert desk.ledger.books.balances["escrow"] == 0
+        assert desk.service.conditions() == {}
+
+    played(scenario, max_duration=2 * 86_400 - 3_600)
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_fills_after_the_end_of_its_order_is_unfunded(before: int) -> None:
+    async def scenario(desk: Desk) -> None:
+        assert desk.order("O1", "T1", 2, loss=600) is None
+        if before:
+            desk.fill("O1", 1, 1, (25_000, 11_000))
+        desk.cancel("O1")
+        await desk.settle(rounds=5)
+        assert desk.service.conditions() == {}
+        desk.fill("O1", 2, 1, (25_000, 11_000))
+        await is_told(desk, C.UNFUNDED)
+        assert "1 units filled after the order's end" in desk.service.conditions()[C.UNFUNDED]
+        await desk.start()
+        await is_told(desk, C.UNFUNDED)
+
+    played(scenario)

@@ -295,6 +295,10 @@ class SettlementLedger(Protocol):
         """Note a fill of an opening order; the first one opens the trade on the chain, for the full order."""
         ...
 
+    def free(self, order_ref: str) -> int:
+        """Return what an order that was never sent has reserved; give the amount."""
+        ...
+
     def ended(self, order_ref: str) -> None:
         """Note that an order can fill no more: its unfilled part comes back."""
         ...
@@ -309,6 +313,10 @@ class SettlementLedger(Protocol):
 
     def reserved(self) -> Sequence[str]:
         """Return the orders that have something set aside and are not open on the chain."""
+        ...
+
+    def ending(self) -> frozenset[str]:
+        """Return the trades that expire on the chain soon and cannot be extended: close them."""
         ...
 
     def state(self, at_ns: int) -> VaultState:

@@ -88,7 +88,7 @@ class Settlement:
 
     def release(self, order_ref: str) -> None:
         """Free the reserve of an order that was never sent."""
-        self._ledger.ended(order_ref)
+        self._ledger.free(order_ref)
 
     def apply(self, effect: Effect) -> None:
         """Tell the ledger of one effect.

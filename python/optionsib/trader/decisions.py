@@ -185,8 +185,10 @@ class Decisions:
             signal = self._signal(candidate, order, features, probabilities)
         return await self._decide(signal, decision, order)
 
-    async def flatten(self, chain: ChainSnapshot) -> None:
-        """Close every open trade at the market; orders at work are moved there."""
+    async def flatten(
+        self, chain: ChainSnapshot, only: frozenset[str] | None = None, reason: str = "flatten"
+    ) -> None:
+        """Close every open trade (``only`` these) at the market; orders at work are moved there."""
         touches: dict[int, Touch] = {}
         for con_id, bid, ask in zip(chain.con_id, chain.bid, chain.ask, strict=True):
             grid = self._contracts[int(con_id)].tick_grid
@@ -196,11 +198,15 @@ class Decisions:
                 None if highest is None else grid.ceil(highest),
             )
         closing = [r for r in self._desk.manager.working() if r.order.purpose == "close"]
+        if only is not None:
+            closing = [record for record in closing if record.order.trade_id in only]
         for record in closing:
             if record.order.parent_ref or record.order.order_type != "LMT":  # a stop waits; this does not
-                await self._desk.cancel(record, "flatten")
+                await self._desk.cancel(record, reason)
         working = {record.order.trade_id: record for record in closing}
         trades = [t for t in self._desk.portfolio.open_trades() if t.trade_id not in working]
+        if only is not None:
+            trades = [trade for trade in trades if trade.trade_id in only]
         orders, _stuck = flattening_orders(trades, touches, lambda: order_ref(self._ids.take()))
         for order in orders:
             if self._desk.is_disputed(order):
@@ -209,7 +215,7 @@ class Decisions:
                 candidate_id=candidate_id(self._ids.take()),
                 strategy=order.strategy,
                 accepts=True,
-                reason="flatten",
+                reason=reason,
                 order=order,
             )
             await self._decide(None, decision, order)
@@ -217,7 +223,7 @@ class Decisions:
             limit = crossing_limit(record.order.legs, touches)
             at_rest = not record.cancel_requested and not record.modify_pending
             if limit is not None and limit != record.limit_price and at_rest:
-                await self.change(msgspec.structs.replace(record.order, limit_price=limit), "flatten")
+                await self.change(msgspec.structs.replace(record.order, limit_price=limit), reason)
 
     def _open_trades(self) -> list[OpenTrade]:
         return [

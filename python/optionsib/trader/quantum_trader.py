@@ -335,6 +335,8 @@ class QuantumTrader:
         else:
             await self._decisions.rework(features, probabilities)
             await self._decisions.exit(features)
+            if ending := self._ledger.ending():
+                await self._decisions.flatten(chain, ending, "its longest duration in the vault is over")
             if not self._journal.is_halted() and not self._stop_reason:
                 await self._decisions.open(features, probabilities)
         await self._broker.settle()

@@ -32,6 +32,7 @@ class VaultCondition(enum.StrEnum):
     ATTESTATION_REFUSED = "ATTESTATION_REFUSED"
     LEDGER_MISMATCH = "LEDGER_MISMATCH"
     HEARTBEAT_LATE = "HEARTBEAT_LATE"
+    TRADE_ENDING = "TRADE_ENDING"
     TRADE_EXPIRED = "TRADE_EXPIRED"
     SIGNER_DOWN = "SIGNER_DOWN"
     NO_VAULT = "NO_VAULT"
@@ -61,6 +62,7 @@ MEANING = {
     VaultCondition.ATTESTATION_REFUSED: "the attestor comes to another result: compare both figures",
     VaultCondition.LEDGER_MISMATCH: "chain and ledger differ: run `optionsib vault verify`",
     VaultCondition.HEARTBEAT_LATE: "the chain has not heard of the engine: trades may be released",
+    VaultCondition.TRADE_ENDING: "a trade has reached its longest duration: it is being closed",
     VaultCondition.TRADE_EXPIRED: "a trade has expired on the chain: anyone may return its escrow",
     VaultCondition.SIGNER_DOWN: "a signer does not sign: nothing settles; see its message",
     VaultCondition.NO_VAULT: "there is no vault on this chain: `optionsib vault create`",
@@ -125,8 +127,13 @@ def of_ledger(
     """Return what the ledger shows, alone and against the chain."""
     found: dict[VaultCondition, str] = {}
     unfunded = [t for t in ledger.trades.values() if t.unfunded]
-    if unfunded:
-        found[VaultCondition.UNFUNDED] = "; ".join(f"trade {t.trade_id}: {t.unfunded}" for t in unfunded)
+    late = [o for o in ledger.orders.values() if o.late]
+    if unfunded or late:
+        words = [f"trade {t.trade_id}: {t.unfunded}" for t in unfunded]
+        words += [f"trade {o.order.trade_id}: {o.late} units filled after the order's end" for o in late]
+        found[VaultCondition.UNFUNDED] = "; ".join(words)
+    if ledger.ending():
+        found[VaultCondition.TRADE_ENDING] = ", ".join(sorted(ledger.ending()))
     waiting = ledger.waiting()
     for state in waiting:
         if state.sent is not None and now_ns - state.sent.at_ns > limits.slow_confirmation * SECOND_NS:

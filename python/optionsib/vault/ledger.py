@@ -39,7 +39,7 @@ class LedgerTrade:
     """A trade on the chain, as decided and as the chain's records show it.
 
     ``left``: escrow once everything that was decided has happened. ``lost``: why something that was decided
-    can never happen.
+    can never happen. ``is_final``: it cannot be extended any more.
     """
 
     number: int
@@ -54,16 +54,19 @@ class LedgerTrade:
     is_over: bool = False
     closed: int = 0
     reduced: bool = False
+    opened_at: int = 0
+    is_final: bool = False
 
 
 @dataclass(slots=True)
 class LedgerOrder:
-    """An opening order: what is reserved for it, and what was filled."""
+    """An opening order: what is reserved for it, what was filled, and what of that after its end."""
 
     order: Order
     reserved: int = 0
     entries: int = 0
     filled: int = 0
+    late: int = 0
     fills: set[str] = field(default_factory=set)
     ended: bool = False
 
@@ -168,8 +171,11 @@ class VaultLedger:
         if reference in known.fills:
             return
         known.fills.add(reference)
+        is_first, is_open = not known.filled, order_ref in self._by_order
         known.filled += units
-        if order_ref in self._by_order or not known.reserved:
+        if known.ended and not (is_first and (is_open or known.reserved)):
+            known.late += units  # its escrow went back at the end of the order
+        if is_open or not known.reserved:
             return
         order = known.order
         number = max(self.trades, default=0) + 1
@@ -189,7 +195,6 @@ class VaultLedger:
         """Note that an opening order fills no more: the unfilled part of its escrow returns."""
         known = self.orders.get(order_ref)
         if known is None:
-            self.free(order_ref)  # reserved, then killed before the order was journaled
             return
         known.ended = True
         trade = self._by_order.get(order_ref)
@@ -240,13 +245,21 @@ class VaultLedger:
             closing=terms.closing,
         )
 
-    def extend(self, number: int, expiry: int) -> None:
-        """Note that a trade must live longer."""
+    def extend(self, number: int, expiry: int, longest: int) -> None:
+        """Note that a trade must live longer, ``longest`` seconds in all at most."""
         trade = self.trades[number]
+        expiry = min(expiry, trade.opened_at + longest)
+        if expiry <= trade.expiry:
+            trade.is_final = True
+            return
         self._intend(
             kind="extend", reference=f"{number} extend after {trade.expiry}", trade=number, expiry=expiry,
             trade_id=trade.trade_id, order_ref=trade.order_ref,
         )  # fmt: skip
+
+    def ending(self) -> frozenset[str]:
+        """Return the trades that cannot be extended any more: somebody must close them."""
+        return frozenset(t.trade_id for t in self.trades.values() if t.is_final and t.left and not t.is_over)
 
     def heartbeat(self, after: int) -> None:
         """Note that the chain must hear of the engine; ``after``: the last it heard, Unix seconds."""
@@ -404,7 +417,12 @@ class VaultLedger:
         self._by_reference[intent.reference] = intent
         if intent.kind == "open":
             trade = LedgerTrade(
-                intent.trade, intent.trade_id, intent.order_ref, intent.amount, expiry=intent.expiry
+                intent.trade,
+                intent.trade_id,
+                intent.order_ref,
+                intent.amount,
+                expiry=intent.expiry,
+                opened_at=intent.expiry - self._trade_seconds,
             )
             self.trades[trade.number] = self._by_order[trade.order_ref] = trade
             self._by_trade_id[trade.trade_id] = trade
@@ -424,6 +442,8 @@ class VaultLedger:
             return
         if outcome.result == "failed" and intent.kind == "open":
             trade.unfunded = outcome.error
+        elif outcome.result == "failed" and intent.kind == "extend":
+            trade.is_final = True
         elif outcome.result == "failed" and not trade.unfunded:
             trade.lost = trade.lost or f"{intent.kind}: {outcome.error}"
         elif intent.kind == "extend":

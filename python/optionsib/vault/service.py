@@ -151,6 +151,10 @@ class SettlementService:
         """Note a fill of an opening order; the first one opens the trade on the chain."""
         self.ledger.filled(reference, order_ref, units)
 
+    def free(self, order_ref: str) -> int:
+        """Return what an order that was never sent has reserved; give the amount."""
+        return self.ledger.free(order_ref)
+
     def ended(self, order_ref: str) -> None:
         """Note that an order can fill no more: its unfilled part comes back."""
         self.ledger.ended(order_ref)
@@ -167,6 +171,10 @@ class SettlementService:
     def reserved(self) -> list[str]:
         """Return the orders that have something set aside and are not open on the chain."""
         return self.ledger.reserved()
+
+    def ending(self) -> frozenset[str]:
+        """Return the trades that expire on the chain soon and cannot be extended."""
+        return self.ledger.ending()
 
     def replay(self, events: Iterable[AnyEvent]) -> None:
         """Rebuild books and outbox from a journal."""
@@ -295,8 +303,16 @@ class SettlementService:
             return
         for trade in self.ledger.trades.values():
             lives = trade.is_open and trade.left and not trade.is_over
-            if lives and trade.expiry - reading.chain_time <= self._limits.extend_before:
-                self.ledger.extend(trade.number, reading.chain_time + self._limits.trade_seconds)
+            if (
+                lives
+                and not trade.is_final
+                and trade.expiry - reading.chain_time <= self._limits.extend_before
+            ):
+                self.ledger.extend(
+                    trade.number,
+                    reading.chain_time + self._limits.trade_seconds,
+                    reading.vault.mandate.max_duration,
+                )
         if reading.chain_time - reading.vault.last_heartbeat >= self._limits.heartbeat_every:
             self.ledger.heartbeat(reading.vault.last_heartbeat)
 
@@ -336,8 +352,8 @@ class SettlementService:
             await self._send(intent, prepared)
 
     def _refused(self, intent: VaultIntent, name: str) -> None:
-        """Name a refusal: an open that is refused is an unfunded trade, the rest is tried again."""
-        if intent.kind == "open" and not name.endswith("FROZEN"):
+        """Name a refusal: of an open or an extension it is final, the rest is tried again."""
+        if intent.kind in ("open", "extend") and not name.endswith("FROZEN"):
             self._settle(self._of(intent, "", name, 0))
             return
         frozen = "FROZEN" in name
