@@ -224,3 +224,23 @@ def test_a_vault_that_cannot_cover_the_fill_refuses(laboratory: Laboratory, tmp_
         assert session.desk.portfolio.positions == {}
 
     after_midnight(laboratory, tmp_path, scenario, single("O1"))
+
+
+def test_an_execution_of_no_order_halts_and_disputes_its_contract(
+    laboratory: Laboratory, tmp_path: Path
+) -> None:
+    """Assignment, exercise and expiry arrive without a reference."""
+
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        take(UnreportedFill("O1", 3, (19_800,)), session)
+        session.desk.resume("books agree")
+        assigned = Execution(
+            execution_id="X.1", order_ref="", con_id=CALL, side=-1, quantity=3, price=0, at_ns=1
+        )
+        session.desk.take_in([assigned])
+        assert "-3 of contract 11, belongs to no order" in halts(tmp_path)[-1]
+        assert "trades T-O1 hold it" in halts(tmp_path)[-1]
+        assert session.desk.disputed == {CALL}
+        assert session.desk.portfolio.positions == {CALL: 3}, "nothing is guessed into the books"
+
+    after_midnight(laboratory, tmp_path, scenario, single("O1"))

@@ -285,6 +285,8 @@ class OrderDesk:
         self._book(effects)
 
     def _fold(self, event: OrderUpdate | Execution | CommissionReport) -> list[Effect]:
+        if isinstance(event, Execution) and not event.order_ref:
+            return self._foreign(event)
         try:
             effects = self.manager.apply(event)
             if isinstance(event, OrderUpdate) and not self.manager.records[event.order_ref].is_done:
@@ -293,6 +295,21 @@ class OrderDesk:
         except ExecutionError as error:
             self.halt(f"broker event contradicts the books: {error}")
             return []
+
+    def _foreign(self, event: Execution) -> list[Effect]:
+        """Halt on what no order of ours has done; its contract is disputed until positions agree again."""
+        ours = self.portfolio.positions.get(event.con_id, 0)
+        signed = event.side * event.quantity
+        self.differences = [*self.differences, (event.con_id, ours, ours + signed)]
+        held = [
+            t.trade_id for t in self.portfolio.open_trades() if event.con_id in {x.con_id for x in t.legs}
+        ]
+        self.halt(
+            f"execution {event.execution_id}, {signed:+d} of contract {event.con_id}, belongs to no order: "
+            "assignment, exercise, expiry or another program"
+            + (f"; trades {', '.join(held)} hold it and cannot settle by themselves" if held else "")
+        )
+        return []
 
     def _book(self, effects: list[Effect]) -> None:
         # Fees come last: the end of an order frees the reserve that pays them.
