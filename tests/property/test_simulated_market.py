@@ -41,6 +41,12 @@ def underlying(symbol: str) -> ContractListing:
     return found
 
 
+@pytest.mark.parametrize("symbol", ["SPXW", "NDXP", "RUTW"])
+def test_a_trading_class_is_no_underlying(symbol: str) -> None:
+    assert product_of(symbol, "STK") is None
+    assert market().find(ContractQuery(symbol=symbol, security_type="STK")) == []
+
+
 @given(TICKERS, st.data())
 @settings(max_examples=60, deadline=None)
 def test_identities_hold_together(symbol: str, data: st.DataObject) -> None:

@@ -148,6 +148,10 @@ _TICKER = re.compile(r"[A-Z]{1,5}( [A-Z])?")
 _ONE_LETTER = re.compile(r"([A-Z])\1{2,}")
 
 
+# Trading classes of options that are named unlike their underlying; no underlying has such a name.
+CLASS_SYMBOLS = {"SPXW": "SPX", "NDXP": "NDX", "RUTW": "RUT"}
+
+
 def product_of(symbol: str, security_type: str) -> Product | None:
     """Return the product, made up for a plausible ticker that is not in the catalogue.
 
@@ -157,7 +161,7 @@ def product_of(symbol: str, security_type: str) -> Product | None:
     known = PRODUCTS.get((symbol, security_type))
     if known is not None or security_type != "STK":
         return known
-    taken = any((symbol, other) in PRODUCTS for other in ("IND", "FUT", "CASH"))
+    taken = any((symbol, other) in PRODUCTS for other in ("IND", "FUT", "CASH")) or symbol in CLASS_SYMBOLS
     if taken or not _TICKER.fullmatch(symbol) or _ONE_LETTER.fullmatch(symbol):
         return None
     draw = zlib.crc32(symbol.encode())

@@ -12,7 +12,7 @@ from optionsib.common.ports import ChainParameters, ContractListing, ContractQue
 from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract
 from optionsib.data.calendars import last_session_on_or_before
 from optionsib.data.synthetic import listing
-from optionsib.data.synthetic.catalog import PRODUCTS, Product, product_of
+from optionsib.data.synthetic.catalog import CLASS_SYMBOLS, PRODUCTS, Product, product_of
 from optionsib.data.synthetic.listing import Series
 
 NEW_YORK_ZONE, CHICAGO_ZONE = "America/New_York", "America/Chicago"
@@ -20,7 +20,6 @@ SHARE_EXCHANGES = ("SMART", "AMEX", "NYSE", "CBOE", "PHLX", "ISE", "CHX", "ARCA"
                    "BEX", "BATS", "EDGEA", "BYX", "IEX", "MEMX", "PEARL")  # fmt: skip
 OPTION_EXCHANGES = ("SMART", "AMEX", "BOX", "BATS", "CBOE", "CBOE2", "EDGX", "EMERALD", "GEMINI", "ISE",
                     "MERCURY", "MIAX", "NASDAQBX", "NASDAQOM", "PEARL", "PHLX", "PSE")  # fmt: skip
-_CLASS_SYMBOLS = {"SPXW": "SPX", "NDXP": "NDX", "RUTW": "RUT"}
 _OCC = re.compile(r"([A-Z]{1,6}) *([0-9]{6})([CP])([0-9]{8})")
 _FUTURE = re.compile(rf"([A-Z0-9]{{1,3}})([{listing.MONTH_CODES}])([0-9])")
 _RIGHTS: dict[str, Literal["C", "P", ""]] = {
@@ -325,7 +324,7 @@ class Registry:
         option = _OCC.fullmatch(text)
         if option and kind in ("", "OPT"):
             name, date, right, strike = option.groups()
-            symbol = _CLASS_SYMBOLS.get(name, name)
+            symbol = CLASS_SYMBOLS.get(name, name)
             return ContractQuery(
                 0, symbol, "OPT", f"20{date}", int(strike) / 1000.0, right, query.multiplier, query.exchange,
                 query.currency, text, query.trading_class or name,
