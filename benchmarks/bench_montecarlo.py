@@ -14,11 +14,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import numpy as np
+from distributed import Client, LocalCluster
 
 from benchmarks.harness import Contender, Row, SelfTimed, compare
 from benchmarks.peer_process import PeerProcess
@@ -33,6 +35,7 @@ from optionsib.pricing import (
     Model,
     MonteCarloResult,
     monte_carlo,
+    price_many,
 )
 from optionsib.pricing._rows import Writer
 from optionsib.pricing._simulation import finish
@@ -322,13 +325,61 @@ def thread_row() -> Row:
     )  # fmt: skip
 
 
+def cluster_rows() -> list[Row]:
+    """Compare two Dask workers with two threads, and a sweep of small jobs, in real time."""
+    job = JOBS[0]
+    sweep = [replace(ASIAN, strike=float(strike)) for strike in range(80, 120)]
+    many = {"paths": 20_000, "seed": 1}
+
+    def same(results: dict[str, Any]) -> None:
+        def plain(found: Any) -> list[Figures]:
+            return [figures(one) for one in (found if isinstance(found, list) else [found])]
+
+        assert all(plain(found) == plain(results["ours"]) for found in results.values())
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+        client.get_executor(pure=False) as executor,
+        ThreadPoolExecutor(2) as threads,
+    ):  # fmt: skip
+
+        def run(**options: Any) -> MonteCarloResult:
+            return monte_carlo(job.product, job.model, paths=10 * PATHS, seed=1, **options)
+
+        whole = compare(
+            "Asian, philox, 1e6 paths, 2 Dask workers, real time", partial(run, executor=executor),
+            {"2 threads": partial(run, threads=2), "one thread": run}, same,
+            items=10 * PATHS * STEPS, rounds=ROUNDS,
+        )  # fmt: skip
+        small = compare(
+            "40 Asians, 20,000 paths each, 2 Dask workers, real time",
+            partial(price_many, sweep, MARKET, executor=executor, **many),
+            {
+                "2 threads": partial(price_many, sweep, MARKET, executor=threads, **many),
+                "one thread": partial(price_many, sweep, MARKET, **many),
+            },
+            same, items=40 * 20_000 * STEPS, rounds=ROUNDS,
+        )  # fmt: skip
+    for row, tasks in ((whole, 16), (small, 40)):
+        extra = row.seconds - row.peers["2 threads"].seconds
+        row.notes.append(
+            f"{row.seconds * 1e3:.0f} ms, 2 threads {row.peers['2 threads'].seconds * 1e3:.0f} ms: "
+            f"{extra / tasks * 1e3:+.1f} ms a task of {tasks}"
+        )
+    return [whole, small]
+
+
 def rows() -> list[Row]:
     """Run all Monte Carlo comparisons."""
     terms = [
         SPOT, STRIKE, RATE, VOLATILITY, BARRIER, QUANTLIB_PATHS, STEPS, 1, V0, KAPPA, THETA, XI, RHO,
     ]  # fmt: skip
     data = {"terms": np.array(terms), "days": np.array(DAYS, dtype=float)}
-    on_two_cores = thread_row()
+    on_two_cores = [thread_row(), *cluster_rows()]
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})  # the peer's process inherits it
     try:
@@ -346,7 +397,7 @@ def rows() -> list[Row]:
                 for sampler in ("xoshiro", "philox")
                 for dtype in ("float64", "float32")
             ]
-            found += [*efficiency_rows(quantlib, data), on_two_cores]
+            found += [*efficiency_rows(quantlib, data), *on_two_cores]
             if process.missing:
                 found[0].skipped["QuantLib"] = process.missing
             return found

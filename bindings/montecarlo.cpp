@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -74,13 +75,14 @@ Doubles run(const Program& program, std::uint64_t first, std::uint64_t count, co
     return result;
 }
 
-// Blocks as above, their paths into out[slot, path].
+// Blocks as above, their paths, and no others, into out[slot, path].
 void run_into(const Program& program, std::uint64_t first, std::uint64_t count, const std::string& path,
               py::array_t<double, 0>& out, unsigned threads) {
     if (first > program.blocks() || count > program.blocks() - first) throw py::value_error("no such blocks");
+    const std::uint64_t stored = std::min(program.paths - first * block_paths, count * block_paths);
     if (out.ndim() != 2 || out.shape(0) != static_cast<py::ssize_t>(program.slots) ||
-        out.shape(1) != static_cast<py::ssize_t>(program.paths) || !(out.flags() & py::array::c_style))
-        throw py::value_error("out must be a C-contiguous array of (slots, paths)");
+        out.shape(1) != static_cast<py::ssize_t>(stored) || !(out.flags() & py::array::c_style))
+        throw py::value_error("out must be a C-contiguous array of (slots, paths of the blocks)");
     const SimdPath used = path_of(path);
     std::vector<double> statistics(count * program.statistics());
     double* to = out.mutable_data();

@@ -32,6 +32,8 @@ HOMES = {
     "rich": {"dashboard", "launchers"},
     "zmq": {"bus"},
     "exchange_calendars": {"data"},
+    "distributed": {"launchers"},
+    "pyarrow": {"pricing/scenarios"},
 }
 
 
@@ -56,6 +58,8 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+        elif isinstance(node, ast.Call) and dotted(node.func).endswith("import_module"):
+            yield from (one.value for one in node.args[:1] if isinstance(one, ast.Constant))
 
 
 def test_wall_clock_and_global_randomness_stay_in_their_seams() -> None:

@@ -69,7 +69,7 @@ struct FreeRows {
 };
 
 void run_range(const Program& program, const BlockRunners& run, std::uint64_t first, std::uint64_t count,
-               double* statistics, double* stored) {
+               double* statistics, double* stored, std::uint64_t stored_first, std::uint64_t stored_paths) {
     const bool narrow = program.precision == Precision::narrow;
     std::vector<double> constants(program.constants);
     constants.resize(constants.size() + padding);
@@ -88,7 +88,9 @@ void run_range(const Program& program, const BlockRunners& run, std::uint64_t fi
                 first,
                 xoshiro_seeded(program.seed),
                 statistics,
-                stored};
+                stored,
+                stored_first,
+                stored_paths};
     const bool streams = std::ranges::any_of(
         program.code, [](const Instruction& i) { return i.op == static_cast<std::uint16_t>(Op::xoshiro); });
     if (streams) xoshiro_skip(block.streams, first);
@@ -129,13 +131,15 @@ std::string Program::check() const {
 
 void run_blocks(const Program& program, SimdPath path, std::uint64_t first, std::uint64_t count,
                 double* statistics, double* stored, unsigned threads) {
+    const std::uint64_t from = first * block_paths;
+    const std::uint64_t stored_paths = std::min(program.paths - from, count * block_paths);
     std::atomic<bool> no_memory = false;
     pricing::for_ranges(
         count, threads,
         [&](std::size_t begin, std::size_t end) {
             try {
                 run_range(program, runners(path), first + begin, end - begin,
-                          statistics + begin * program.statistics(), stored);
+                          statistics + begin * program.statistics(), stored, from, stored_paths);
             } catch (const std::bad_alloc&) {
                 no_memory = true;
             }

@@ -19,7 +19,8 @@ struct Block {
     std::uint64_t number;
     XoshiroState streams;  // of this block
     double* statistics;
-    double* stored;
+    double* stored;  // [slot][path - stored_first], stored_paths a slot
+    std::uint64_t stored_first, stored_paths;
 };
 
 struct BlockRunners {

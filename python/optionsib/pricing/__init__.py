@@ -1,5 +1,7 @@
 """NumPy face of the pricing kernels."""
 
+from optionsib.pricing._closed_forms import NoClosedFormError
+from optionsib.pricing._shipping import WorkerMismatchError
 from optionsib.pricing.american import (
     ExerciseAdvice,
     american_greeks,
@@ -12,6 +14,8 @@ from optionsib.pricing.american import (
 )
 from optionsib.pricing.checks import finite_difference_price, leisen_reimer_price
 from optionsib.pricing.correlation import nearest_correlation
+from optionsib.pricing.early_exercise import price_early_exercise
+from optionsib.pricing.early_exercise_bound import early_exercise_upper_bound
 from optionsib.pricing.european import (
     clear_buffers,
     european_greeks,
@@ -22,6 +26,14 @@ from optionsib.pricing.european import (
     price,
     simd_path,
 )
+from optionsib.pricing.exotic_engine import (
+    AnalyticPricer,
+    ExoticPrice,
+    ExoticPricer,
+    ExoticPricingEngine,
+    MonteCarloPricer,
+    price_exotic,
+)
 from optionsib.pricing.expiry import time_to_expiry
 from optionsib.pricing.models import (
     BlackScholes,
@@ -31,7 +43,7 @@ from optionsib.pricing.models import (
     MultiAsset,
     TermStructure,
 )
-from optionsib.pricing.monte_carlo import MonteCarloResult, monte_carlo, simulate_paths
+from optionsib.pricing.monte_carlo import MonteCarloResult, monte_carlo, price_many, simulate_paths
 from optionsib.pricing.payoff import (
     ExactPayoffGeometry,
     PayoffGeometry,
@@ -39,10 +51,12 @@ from optionsib.pricing.payoff import (
     payoff_geometry,
 )
 from optionsib.pricing.products import (
+    AmericanOption,
     AsianOption,
     Autocallable,
     BarrierOption,
     BasketOption,
+    BermudanOption,
     DigitalOption,
     DoubleBarrierOption,
     EuropeanOption,
@@ -69,15 +83,19 @@ from optionsib.pricing.results import (
     ThirdOrderGreeks,
     ThirdOrderImpliedGreeks,
 )
+from optionsib.pricing.scenarios import MonteCarloEngine, OptionScenarioGenerator
 
 __all__ = [
     "AmericanGreeks",
     "AmericanImpliedGreeks",
     "AmericanImpliedVolatility",
+    "AmericanOption",
+    "AnalyticPricer",
     "AsianOption",
     "Autocallable",
     "BarrierOption",
     "BasketOption",
+    "BermudanOption",
     "BlackScholes",
     "DigitalOption",
     "DoubleBarrierOption",
@@ -87,6 +105,9 @@ __all__ = [
     "ExchangeOption",
     "ExerciseAdvice",
     "ExerciseBoundary",
+    "ExoticPrice",
+    "ExoticPricer",
+    "ExoticPricingEngine",
     "ExoticProduct",
     "ExoticType",
     "Greeks",
@@ -96,8 +117,12 @@ __all__ = [
     "LookbackOption",
     "Merton",
     "Model",
+    "MonteCarloEngine",
+    "MonteCarloPricer",
     "MonteCarloResult",
     "MultiAsset",
+    "NoClosedFormError",
+    "OptionScenarioGenerator",
     "PayoffGeometry",
     "SecondOrderGreeks",
     "SecondOrderImpliedGreeks",
@@ -108,12 +133,14 @@ __all__ = [
     "ThirdOrderImpliedGreeks",
     "TouchOption",
     "VarianceSwap",
+    "WorkerMismatchError",
     "american_greeks",
     "american_implied_greeks",
     "american_implied_volatility",
     "american_price",
     "clear_buffers",
     "early_exercise_premium",
+    "early_exercise_upper_bound",
     "european_greeks",
     "european_price",
     "exact_payoff_geometry",
@@ -128,6 +155,9 @@ __all__ = [
     "nearest_correlation",
     "payoff_geometry",
     "price",
+    "price_early_exercise",
+    "price_exotic",
+    "price_many",
     "simd_path",
     "simulate_paths",
     "time_to_expiry",

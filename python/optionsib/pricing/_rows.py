@@ -21,6 +21,7 @@ OPERATIONS: Final = (
 )  # fmt: skip
 _CODES: Final = {name: code for code, name in enumerate(OPERATIONS)}
 _RECORD: Final = struct.Struct("=6H2I")
+RECORD_BYTES: Final = _RECORD.size
 
 
 class Writer:
@@ -73,6 +74,33 @@ class Writer:
         return self.registers - 1
 
 
+class Dual(float):
+    """A number with derivatives by named parameters, which it brings into the rows it multiplies."""
+
+    __slots__ = ("slopes",)
+    slopes: Mapping[str, float]
+
+    def __new__(cls, value: float, slopes: Mapping[str, float]) -> Dual:
+        """Return the number."""
+        made = super().__new__(cls, value)
+        made.slopes = slopes
+        return made
+
+    def __mul__(self, other: float) -> Dual:
+        if not isinstance(other, (int, float)):
+            return NotImplemented
+        if isinstance(other, Dual):
+            raise TypeError("two numbers with derivatives are not multiplied")
+        return Dual(float(self) * other, {name: slope * other for name, slope in self.slopes.items()})
+
+    __rmul__ = __mul__
+
+    def _lost(self, other: object = None) -> Dual:
+        raise TypeError("a discount factor is to be multiplied with, or its derivative would be lost")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __neg__ = __pow__ = _lost  # type: ignore[assignment]
+
+
 class Row:
     """One number of each path."""
 
@@ -115,7 +143,14 @@ class Row:
     def __mul__(self, other: Row | float) -> Row:
         if isinstance(other, Row):
             return _join("multiply", self, other, lambda da: da * other.plain(), lambda db: self.plain() * db)
-        return self.affine(other, 0.0)
+        result = self.affine(other, 0.0)
+        if isinstance(other, Dual):
+            tangents = dict(result.tangents)
+            for name, slope in other.slopes.items():
+                part = self.plain().affine(slope, 0.0)
+                tangents[name] = _continuous(tangents[name] + part if name in tangents else part)
+            result.tangents = tangents
+        return result
 
     __rmul__ = __mul__
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optionsib._native import _core
-from optionsib.pricing._rows import Row, Writer
+from optionsib.pricing._rows import Dual, Row, Writer
 from optionsib.pricing.models import Model, State
 from optionsib.pricing.products import ExoticProduct, Payments
 
@@ -188,7 +188,22 @@ class _Path:
         self.state: State = model.start(
             writer, request.pathwise, request.likelihood, any(product.logarithms for product in products)
         )
-        self.watchers = [_Watcher(product.payments(model.discount)) for product in products]
+        looks = [time for time in (*products[0].times(), *model.events) if time > 0]
+        self.state.first_look = min(looks, default=math.inf)
+        self.watchers = [_Watcher(product.payments(self._discount)) for product in products]
+        self._rho = "rho" in request.pathwise or "rho" in request.likelihood
+
+    def _discount(self, time: float) -> float:
+        """Return the discount factor, with its derivative where that is asked for."""
+        factor = self.model.discount(time)
+        return Dual(factor, {"rho": -time * factor}) if self._rho else factor
+
+    def first_value(self) -> Row:
+        """Return what the first product pays."""
+        value = self.watchers[0].value
+        if value is None:
+            raise AssertionError("the path has not come to its end")
+        return value.plain()
 
     def look(self) -> None:
         """Show the spots to those who want them now."""
@@ -197,6 +212,47 @@ class _Path:
             if watcher.wants == self.state.time:
                 spots = self.model.spots(self.state) if spots is None else spots
                 watcher.look(spots)
+
+
+class _Bundle:
+    """A path, and those of moved models on the same numbers, for Greeks by central differences."""
+
+    def __init__(
+        self,
+        model: Model,
+        writer: Writer,
+        products: Sequence[ExoticProduct],
+        request: Request,
+        bumps: Mapping[str, tuple[Model, Model, float]],
+    ) -> None:
+        self.own = _Path(model, writer, products, request)
+        self.moved = {
+            name: (
+                _Path(below, writer, products[:1], Request()),
+                _Path(above, writer, products[:1], Request()),
+                distance,
+            )
+            for name, (below, above, distance) in bumps.items()
+        }
+        self.paths = [self.own, *(path for two in self.moved.values() for path in two[:2])]
+
+    def look(self) -> None:
+        """Show the spots to those who want them now."""
+        for path in self.paths:
+            path.look()
+
+    def step(self, time: float, numbers: Sequence[Row]) -> None:
+        """Move on, and look."""
+        for path in self.paths:
+            path.model.step(path.state, time, numbers)
+            path.look()
+
+    def columns(self, product: ExoticProduct, request: Request) -> dict[str, Row]:
+        """Return value, Greeks and controls."""
+        found = _columns(self.own, product, request)
+        for name, (below, above, distance) in self.moved.items():
+            found[name] = (above.first_value() - below.first_value()) * (1.0 / distance)
+        return found
 
 
 @lru_cache(maxsize=64)
@@ -213,19 +269,28 @@ def compile_product(
     writer = Writer()
     grid = time_grid(model, times, request.steps)
     normals = Normals(writer, request.sampler, model.normals, grid)
-    paths = [_Path(model, writer, products, request) for _ in range(2 if request.antithetic else 1)]
-    for path in paths:
-        path.look()
+    bumps = {
+        name: models
+        for name in dict.fromkeys((*request.pathwise, *request.likelihood))
+        if (models := model.bumped(name)) is not None
+    }
+    own = replace(
+        request,
+        pathwise=tuple(name for name in request.pathwise if name not in bumps),
+        likelihood=tuple(name for name in request.likelihood if name not in bumps),
+    )
+    bundles = [_Bundle(model, writer, products, own, bumps) for _ in range(2 if request.antithetic else 1)]
+    for bundle in bundles:
+        bundle.look()
     for time in grid:
         numbers = normals.step()
-        for sign, path in enumerate(paths):
-            path.model.step(path.state, time, [-z for z in numbers] if sign else numbers)
-            path.look()
-    columns = [_columns(path, product, request) for path in paths]
+        for sign, bundle in enumerate(bundles):
+            bundle.step(time, [-z for z in numbers] if sign else numbers)
+    columns = [bundle.columns(product, own) for bundle in bundles]
     names = tuple(columns[0])
-    rows = [
-        columns[0][name] if len(paths) == 1 else (columns[0][name] + columns[1][name]) * 0.5 for name in names
-    ]
+    rows = list(columns[0].values())
+    if request.antithetic:
+        rows = [(columns[0][name] + columns[1][name]) * 0.5 for name in names]
     return finish(writer, rows, names, normals.dimensions)
 
 
@@ -254,19 +319,36 @@ def _columns(path: _Path, product: ExoticProduct, request: Request) -> dict[str,
             raise DiscontinuousPayoffError(
                 f"the payoff of {product.type} jumps: pathwise derivatives do not see it; use 'likelihood'"
             )
-        zero = value.writer.row(0.0)
-        for name in ("delta", "vega"):
-            if name in request.pathwise:
-                found[name] = value.tangents.get(name, zero)
-        if "gamma" in request.pathwise:
-            # The likelihood ratio of the pathwise delta, which holds a factor 1 / spot of its own.
-            spot = float(getattr(path.model, "spot"))  # noqa: B009
-            found["gamma"] = found["delta"] * (path.state.scores["delta"] - 1.0 / spot)
-    else:
-        for name in request.likelihood:
-            found[name] = value.plain() * path.state.scores[name]
+        found |= _pathwise(path, value, request)
+    elif request.likelihood:
+        found |= _likelihood(path, value, request)
     for number, control in enumerate(controls):
         found[f"control {number}"] = control.plain()
+    return found
+
+
+def _pathwise(path: _Path, value: Row, request: Request) -> dict[str, Row]:
+    zero = value.writer.row(0.0)
+    found: dict[str, Row] = {
+        name: value.tangents.get(name, zero) for name in ("delta", "vega", "rho") if name in request.pathwise
+    }
+    if "gamma" in request.pathwise:
+        # The likelihood ratio of the pathwise delta, which holds a factor 1 / spot of its own.
+        spot = float(getattr(path.model, "spot"))  # noqa: B009
+        found["gamma"] = found["delta"] * (path.state.scores["delta"] - 1.0 / spot)
+    if "theta" in request.pathwise:
+        found["theta"] = path.model.pass_of_time(value.plain(), found["delta"], found["gamma"], path.state)
+    return found
+
+
+def _likelihood(path: _Path, value: Row, request: Request) -> dict[str, Row]:
+    plain = value.plain()
+    found = {name: plain * path.state.scores[name] for name in request.likelihood if name != "theta"}
+    if "rho" in found:
+        # The score is that of the drift; the discount factors are a function of the rate themselves.
+        found["rho"] = found["rho"] + value.tangents["rho"]
+    if "theta" in request.likelihood:
+        found["theta"] = path.model.pass_of_time(plain, found["delta"], found["gamma"], path.state)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,6 +18,24 @@ class Estimate(NamedTuple):
 
     value: float
     stderr: float
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarloResult:
+    """A price with its standard error.
+
+    `greeks`: estimates by name, of what was asked for. `paths`: those really simulated, fewer than asked
+    for where `target_stderr` was met or `progress` stopped the work. `difference`: with `common_normals`,
+    the price in single precision less that in double precision on the same random numbers.
+    """
+
+    price: float
+    stderr: float
+    greeks: Mapping[str, Estimate]
+    paths: int
+    seconds: float
+    simd_path: str
+    difference: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +80,23 @@ def coefficients(found: Moments, controls: Sequence[int]) -> Array:
         return np.zeros((0, len(found.mean)))
     at = np.array(controls)
     among = found.products[np.ix_(at, at)]
-    beta: Array = np.linalg.lstsq(among, found.products[at, :], rcond=1e-12)[0]
-    return beta
+    # By correlations: what a control is measured in must not decide whether it counts.
+    scale = np.sqrt(np.diag(among))
+    scale[scale == 0] = 1.0
+    beta: Array = np.linalg.lstsq(
+        among / np.outer(scale, scale), found.products[at, :] / scale[:, None], rcond=1e-12
+    )[0]
+    return beta / scale[:, None]
 
 
 def estimates(
     found: Moments, targets: Sequence[int], controls: Sequence[int], known: Sequence[float]
 ) -> list[Estimate]:
-    """Return the means of the targets, moved by what the controls missed their known means by."""
+    """Return the means of the targets, moved by what the controls missed their known means by.
+
+    The regression on the controls is that of the same paths: the mean gets a bias of the order of 1 / paths
+    by it, which the standard error, of the order of its root, dwarfs.
+    """
     beta = coefficients(found, controls)
     missed = np.array([found.mean[c] - k for c, k in zip(controls, known, strict=True)])
     result = []

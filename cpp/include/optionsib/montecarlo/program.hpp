@@ -59,7 +59,7 @@ enum class Op : std::uint16_t {
 //   x' = x + k0 + k1 v+ + sqrt(v+) (k2 Zc + k3 Zn)      v' = v + k4 (k5 - v+) + k6 sqrt(v+) Zc
 //
 // Quadratic-exponential (L. Andersen, "Efficient simulation of the Heston stochastic volatility model",
-// 2008), with the martingale correction of its section 4.3.2 where that exists:
+// 2008), with its martingale correction where that exists:
 //   m = k0 + k1 v   s^2 = k2 v + k3      x' = x + k4 + K0* + k5 v + k6 v' + sqrt(k7 v + k8 v') Zn
 //   A = k9 = k6 + k8 / 2; K0* replaces k10 (the plain K0) + ..., and k11 = k5 + k7 / 2 multiplies v in it.
 struct Instruction {
@@ -102,7 +102,7 @@ struct Program {
 };
 
 // Run `count` blocks from `first` on. `statistics` takes count * program.statistics() numbers; `stored`,
-// where the program stores paths, is [slot][path], `paths` doubles a slot, first path of the program first.
+// where the program stores paths, is [slot][path], as many doubles a slot as these blocks have paths.
 // On up to `threads` threads (0: every available CPU). Throws std::bad_alloc where the rows find no memory.
 void run_blocks(const Program& program, SimdPath path, std::uint64_t first, std::uint64_t count,
                 double* statistics, double* stored, unsigned threads = 1);

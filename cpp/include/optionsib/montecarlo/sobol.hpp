@@ -20,9 +20,11 @@ namespace optionsib::montecarlo {
 [[nodiscard]] std::uint32_t scramble_seed(std::uint64_t seed, std::uint64_t replicate,
                                           std::uint32_t dimension) noexcept;
 
-// Owen's nested uniform scrambling of a bit-reversed coordinate by a hash in which a bit depends on lower
-// ones only (S. Laine, T. Karras, "Stratified sampling for stochastic transparency", 2011, with the constants
-// of N. Vegdahl as given by B. Burley, "Practical hash-based Owen scrambling", JCGT 9 (2020)).
+// Owen's scrambling of a bit-reversed coordinate: whether a bit flips depends on the higher bits of the
+// coordinate, here the lower ones, by a hash (the way of S. Laine, T. Karras, "Stratified sampling for
+// stochastic transparency", 2011; the hash of N. Vegdahl, "Building a better LK hash", 2021). The hash stands
+// in for the independent coins of Owen's definition, one for each node of the tree: nested, not linear, but
+// chosen among 2^32 scramblings.
 [[gnu::always_inline]] inline std::uint32_t owen_scrambled(std::uint32_t x, std::uint32_t seed) noexcept {
     x ^= x * 0x3d20adeau;
     x += seed;
