@@ -37,9 +37,11 @@ def test_each_contract_equals_the_pricer() -> None:
     for k, contract in enumerate(snapshot.contracts):
         terms = (contract.right, snapshot.underlying_mid, float(snapshot.strike[k]))
         years = float(snapshot.time_to_expiry[k])
-        if found.status[k] != Status.OK:  # a call or put whose mid lies below its exercise value
-            assert snapshot.mid[k] <= abs(terms[1] - terms[2]) + 1e-9
-            assert np.isnan(found.values[:, k]).all()
+        # The chain's yield is no dividend of 0.70: some mids are too low for it.
+        if found.status[k] != Status.OK:
+            floor = oib.american_price(*terms, years, RATE, 1e-4, dividends=([ahead], [0.7]))
+            assert snapshot.mid[k] <= floor + 1e-6
+            assert not found.implied_volatility[k] > 0.0  # NaN, or 0 at the exercise value
             continue
         alone = oib.american_implied_greeks(
             float(snapshot.mid[k]), *terms, years, RATE, dividends=([ahead], [0.7]), tier="fast"
