@@ -431,6 +431,33 @@ class SmileSnapshot(Event, frozen=True):
     fitted: tuple[float, ...]
 
 
+# --- trials of models and strategies ---------------------------------------------------------------
+
+
+class TrialBegan(Event, frozen=True):
+    """A configuration is about to be tried; it counts from here on, whatever becomes of it.
+
+    ``config``: JSON with sorted keys; ``data``: SHA-256 (hex) of the data it is tried on.
+    """
+
+    at_ns: int
+    trial: int
+    family: str
+    config: str
+    data: str
+
+
+class TrialEnded(Event, frozen=True):
+    """What became of a trial: returns per period out of sample, or why there are none."""
+
+    at_ns: int
+    trial: int
+    status: Literal["finished", "failed"]
+    returns: tuple[float, ...] = ()
+    scores: dict[str, float] = {}
+    reason: str = ""
+
+
 AnyEvent = (
     Quote
     | ModelSignal
@@ -461,4 +488,6 @@ AnyEvent = (
     | PortfolioSnapshot
     | SmileSnapshot
     | ChainLoaded
+    | TrialBegan
+    | TrialEnded
 )

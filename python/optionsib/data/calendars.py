@@ -11,6 +11,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
+
 from optionsib.common.errors import DataError, MissingExtraError
 from optionsib.common.types import SECOND_NS
 
@@ -101,6 +104,26 @@ def expiry_instant(expiry_date: dt.date) -> int:
 def all_sessions() -> tuple[dt.date, ...]:
     """Return every trading day in New York of the calendar's range, ascending."""
     return tuple(stamp.date() for stamp in _calendar().sessions)
+
+
+@lru_cache(maxsize=1)
+def unscheduled_closures() -> tuple[dt.date, ...]:
+    """Return the weekdays on which New York stayed closed for once (storms, mourning), ascending.
+
+    They are in no calendar that anybody had before.
+    """
+    days = (stamp.date() for stamp in _calendar().adhoc_holidays)
+    return tuple(sorted(day for day in days if FIRST_DATE <= day <= LAST_DATE))
+
+
+@lru_cache(maxsize=1)
+def session_table() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the opening and closing instants (UTC ns) of ``all_sessions``, read-only."""
+    columns = (_calendar().opens, _calendar().closes)
+    table = tuple(np.array([stamp.value for stamp in column], dtype=np.int64) for column in columns)
+    for column in table:
+        column.flags.writeable = False
+    return table[0], table[1]
 
 
 def third_friday(year: int, month: int) -> dt.date:
