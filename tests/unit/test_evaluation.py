@@ -22,7 +22,6 @@ from optionsib.models.evaluation import (
     minimum_track_record,
     probabilistic_sharpe,
     sharpe_moments,
-    stationary_bootstrap_rows,
 )
 
 # --- Sharpe ratios: Bailey and Lopez de Prado 2012 and 2014 -----------------------------------------
@@ -76,29 +75,6 @@ def test_standard_error_covers_the_true_ratio() -> None:
 
 
 # --- the bootstrap ----------------------------------------------------------------------------------
-
-
-def test_bootstrap_blocks_have_the_mean_length_and_every_row_its_turn() -> None:
-    rows = stationary_bootstrap_rows(200, 8.0, 500, np.random.default_rng(1))
-    follows = (rows[:, 1:] - rows[:, :-1]) % 200 == 1
-    assert 1.0 / (1.0 - follows.mean()) == pytest.approx(8.0, rel=0.06)  # 1 of 200 starts follows by chance
-    counts = np.bincount(rows.ravel(), minlength=200)
-    assert counts.min() > 350
-    assert counts.max() < 650
-
-
-def test_bootstrap_variance_of_a_mean_is_that_of_politis_and_romano() -> None:
-    # exact variance of the bootstrap mean, equation of lemma 1: c0 + 2 sum (1-k/n)(1-p)^k c_k with circular
-    # covariances weighted both ways
-    series = np.random.default_rng(3).standard_normal(60).cumsum()
-    n, p = len(series), 1.0 / 5.0
-    centred = series - series.mean()
-    circular = np.array([(centred * np.roll(centred, -k)).mean() for k in range(n)])
-    lags = np.arange(1, n)
-    exact = (circular[0] + 2.0 * ((1.0 - lags / n) * (1.0 - p) ** lags * circular[1:]).sum()) / n
-    rows = stationary_bootstrap_rows(n, 5.0, 40_000, np.random.default_rng(4))
-    means = series[rows].mean(axis=1)
-    assert means.var() == pytest.approx(exact, rel=0.04)
 
 
 def test_interval_covers_a_dependent_mean() -> None:
@@ -232,7 +208,7 @@ def test_bad_series_are_named() -> None:
     with pytest.raises(ValueError, match="needs variation"):
         sharpe_moments(np.full(5, 0.01))
     with pytest.raises(ValueError, match="mean_block"):
-        stationary_bootstrap_rows(5, 0.5, 1, np.random.default_rng(0))
+        chance_of_no_gain(np.arange(5.0), mean_block=0.5, seed=0)
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm(np.array([0.1, 1.5]))
     with pytest.raises(ValueError, match="within 0 and 1"):

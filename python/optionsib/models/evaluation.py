@@ -20,6 +20,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from optionsib.pricing.scenarios.bootstrap import indices
+
 Floats = NDArray[np.float64]
 
 _NORMAL = NormalDist()
@@ -39,27 +41,12 @@ class Interval:
     level: float
 
 
-def stationary_bootstrap_rows(
-    rows: int, mean_block: float, samples: int, generator: np.random.Generator
-) -> NDArray[np.intp]:
-    """Return row numbers (samples, rows): blocks of geometric length, the last row followed by the first.
-
-    Raises
-    ------
-    ValueError
-        If ``rows`` or ``samples`` is below 1, or ``mean_block`` below 1.
-    """
-    if rows < 1 or samples < 1:
-        raise ValueError(f"{rows} rows, {samples} samples: expected at least one of each")
+def _drawn(rows: int, mean_block: float, samples: int, seed: int) -> NDArray[np.int64]:
     if not mean_block >= 1.0:
         raise ValueError(f"mean_block is {mean_block}: expected at least 1 (1 = independent rows)")
-    starts = generator.integers(0, rows, size=(samples, rows))
-    begins = generator.random((samples, rows)) < 1.0 / mean_block
-    begins[:, 0] = True
-    place = np.arange(rows)
-    since = place - np.maximum.accumulate(np.where(begins, place, 0), axis=1)
-    first = np.take_along_axis(starts, place - since, axis=1)
-    return (first + since) % rows
+    if samples < 1:
+        raise ValueError(f"{samples} samples: expected at least one")
+    return indices(rows, steps=rows, paths=samples, block_length=mean_block, seed=seed).T
 
 
 def bootstrap_interval(
@@ -88,7 +75,7 @@ def bootstrap_interval(
     _check_finite("series", series)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}: expected between 0 and 1")
-    drawn = stationary_bootstrap_rows(len(series), mean_block, samples, np.random.default_rng(seed))
+    drawn = _drawn(len(series), mean_block, samples, seed)
     found = np.array([statistic(series[rows]) for rows in drawn])
     tail = 0.5 * (1.0 - level)
     low, high = np.quantile(found, [tail, 1.0 - tail])
@@ -112,7 +99,7 @@ def chance_of_no_gain(gains: Floats, *, mean_block: float, seed: int, samples: i
         raise ValueError(f"gains has shape {gains.shape}: expected (n,) with at least two rows")
     mean = float(gains.mean())
     centred = gains - mean
-    drawn = stationary_bootstrap_rows(len(gains), mean_block, samples, np.random.default_rng(seed))
+    drawn = _drawn(len(gains), mean_block, samples, seed)
     exceed = int((centred[drawn].mean(axis=1) >= mean).sum())
     return (1 + exceed) / (1 + samples)
 
