@@ -103,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_limits(
         add("limits", limits, "Show or change the limits of the running daemon; a change takes two people.")
     )
+    _add_order(add("order", lambda options: 2, "List, change or cancel the working orders of the daemon."))
     _add_book(add("book", book, "Show, or book by hand, a fill that the broker no longer reports."))
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
     _add_config(doctor_command)
@@ -160,6 +161,37 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
     )
+
+
+def _add_order(command: argparse.ArgumentParser) -> None:
+    verbs = command.add_subparsers(required=True, metavar="VERB")
+    for name, text in {
+        "list": "Show the working orders; reference, price and quantity as `change` takes them.",
+        "change": "Ask for other terms of a working order; judged like any order at the daemon's next step.",
+        "cancel": "Cancel a working order at once.",
+    }.items():
+        verb = verbs.add_parser(name, help=text, description=text)
+        verb.set_defaults(run=order, verb=name)
+        _add_config(verb)
+        verb.add_argument("--json", action="store_true", help="for machines")
+        wait = 150.0 if name == "change" else 10.0
+        verb.add_argument(
+            "--timeout",
+            type=_positive,
+            default=wait,
+            help=f"seconds to wait for the daemon (default: {wait:g})",
+        )
+        if name == "list":
+            continue
+        verb.add_argument("ref", metavar="REF", help="reference of the order")
+        verb.add_argument("--reason", default="", help="why; written in the journal")
+        verb.add_argument("--operator", default="", help="who asks (default: the user of this machine)")
+        if name == "change":
+            verb.add_argument(
+                "--price", default="", help="limit: of one contract; net debit of a combination, < 0 a credit"
+            )
+            verb.add_argument("--stop", default="", help="stop price, counted as --price")
+            verb.add_argument("--quantity", default="", help="units in all, filled ones included")
 
 
 def _add_book(command: argparse.ArgumentParser) -> None:
@@ -651,6 +683,30 @@ def book(options: argparse.Namespace) -> int:
         reason=options.reason,
         operator=options.operator,
         timeout=options.timeout,
+    )
+
+
+def order(options: argparse.Namespace) -> int:
+    """List, change or cancel working orders of the daemon."""
+    from optionsib.launchers import order_commands as work
+
+    config = _config(options)
+    if options.verb == "list":
+        return work.show_orders(config, timeout=options.timeout, as_json=options.json)
+    terms = (
+        {"price": options.price, "stop": options.stop, "quantity": options.quantity}
+        if options.verb == ("change")
+        else {}
+    )
+    return work.ask_for(
+        config,
+        options.verb,
+        options.ref,
+        terms,
+        reason=options.reason,
+        operator=options.operator,
+        timeout=options.timeout,
+        as_json=options.json,
     )
 
 

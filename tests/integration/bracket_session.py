@@ -1,7 +1,8 @@
 """One process that trades a bracket through gate, limits, vault, journal and gateway, and starts again.
 
 ``python -m tests.integration.bracket_session PORT FOLDER`` plays the story in ``Session.next_act`` against
-the exchange at PORT until it is flat, and may be killed and begun again at any point.
+the exchange at PORT until it is flat, and may be killed and begun again at any point. A third word, a fill as
+JSON, is booked by hand instead.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from optionsib.execution.brackets import bracket
 from optionsib.execution.desk import OrderDesk
 from optionsib.execution.gate import decide
 from optionsib.execution.orders import OrderRecord
+from optionsib.execution.unreported import UnreportedFill, book
 from optionsib.launchers.settlement import settlement
 from optionsib.risk.limits import LimitChecker
 from optionsib.vault.service import SettlementService
@@ -203,13 +205,13 @@ class Session:
             score=1.0,
             reason="",
         )
-        asked = (signal, decision) if votes else (None, None)
+        voted, wanted = (signal, decision) if votes else (None, None)
         record = DecisionRecord(
             candidate_id=candidate,
             at_ns=now,
             tape_offset=0,
-            outcome=decide(*asked, verdict, now_ns=now, live_model_id="m"),
-            signal=asked[0],
+            outcome=decide(voted, wanted, verdict, now_ns=now, live_model_id="m"),
+            signal=voted,
             strategy=decision,
             risk=verdict,
         )
@@ -270,9 +272,13 @@ def events_in(folder: Path) -> list[AnyEvent]:
         return [event for _, _, event in journal.events()]
 
 
-async def main(port: int, folder: Path) -> None:
+async def main(port: int, folder: Path, booking: str = "") -> None:
     session = await open_session(port, folder)
     try:
+        if booking:
+            fill = msgspec.json.decode(booking, type=UnreportedFill)
+            book(session.desk, fill, reason="statement", operator="ada", at_ns=session.clock.now_ns())
+            return
         while await session.step():
             going = await session.next_act()
             await session.settle()
@@ -283,4 +289,4 @@ async def main(port: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))

@@ -48,9 +48,9 @@ FAULTS = [
 ]
 
 
-async def run_process(port: int, folder: Path, kill_at: str = "") -> int:
+async def run_process(port: int, folder: Path, kill_at: str = "", *words: str) -> int:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.bracket_session", str(port), str(folder)),
+        *(sys.executable, "-m", "tests.integration.bracket_session", str(port), str(folder), *words),
         env={**os.environ, "OPTIONSIB_KILL_AT": kill_at},
         stderr=asyncio.subprocess.PIPE,
     )

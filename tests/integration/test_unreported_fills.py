@@ -6,6 +6,7 @@ The exchange fills an order while nobody listens and never speaks of it again, a
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from optionsib.common.config import load_config
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import BrokerNotice, CommissionReport, Execution, Halted
 from optionsib.common.types import MONEY_SCALE, Order, OrderLeg
+from optionsib.execution.portfolio import Trade
 from optionsib.execution.unreported import UnreportedFill, book, explanations
 from optionsib.launchers.booking import booking_handlers
 from optionsib.launchers.state_folder import control_endpoint
 
 from .bracket_session import CALL, FEE, Session, events_in, open_session
 from .conftest import Laboratory
+from .test_brackets_killed import run_process
 
 OTHER = 13  # the 70 call: 0.80/0.84 in the opening minute
 Scenario = Callable[[Session, PaperExchange], Awaitable[None]]
@@ -142,6 +145,17 @@ def test_only_what_makes_positions_agree_is_booked(laboratory: Laboratory, tmp_p
     after_midnight(laboratory, tmp_path, scenario, single("O1"))
 
 
+def test_a_leg_of_a_combination_may_have_gone_for_nothing(laboratory: Laboratory, tmp_path: Path) -> None:
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        with pytest.raises(ExecutionError, match="expected 2 non-negative ones"):
+            take(UnreportedFill("O1", 2, (10_900, -100)), session)
+        take(UnreportedFill("O1", 2, (10_900, 0)), session)
+        assert session.desk.portfolio.trades["T-O1"].entry_price == 10_900
+        assert session.desk.portfolio.positions == {CALL: 2, OTHER: -2}
+
+    after_midnight(laboratory, tmp_path, scenario, spread("O1"))
+
+
 def test_two_orders_that_explain_the_same_are_both_named(laboratory: Laboratory, tmp_path: Path) -> None:
     async def scenario(session: Session, exchange: PaperExchange) -> None:
         manager = session.desk.manager
@@ -220,6 +234,53 @@ def test_a_vault_that_cannot_cover_the_fill_refuses(laboratory: Laboratory, tmp_
         count = len(events_in(tmp_path))
         with pytest.raises(ExecutionError, match=r"order O1 .* nothing booked"):
             take(UnreportedFill("O1", 3, (19_900,)), session)
+        assert len(events_in(tmp_path)) == count
+        assert session.desk.portfolio.positions == {}
+
+    after_midnight(laboratory, tmp_path, scenario, single("O1"))
+
+
+@pytest.mark.parametrize("point", ["after-reserve-before-journal", "after-execution-before-settlement"])
+def test_killed_while_it_is_booked_nothing_of_it_is_left(
+    laboratory: Laboratory, tmp_path: Path, point: str
+) -> None:
+    fill = UnreportedFill("O1", 3, (19_800,), 1_950_000)
+
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        before = await session.quiet()
+        await session.close()
+        words = msgspec.json.encode(fill).decode()
+        assert await run_process(exchange.port, tmp_path, point, words) == -signal.SIGKILL
+        later = await open_session(exchange.port, tmp_path)
+        try:
+            assert later.desk.portfolio.positions == {}
+            assert (later.vault.state(0).reserved, later.vault.state(0).free) == (0, before.free)
+            take(fill, later)  # the person tries again
+            assert later.desk.portfolio.positions == {CALL: 3}
+            vault = await later.quiet()
+            assert (vault.reserved, vault.escrow) == (0, 3 * (199 * MONEY_SCALE + 2 * FEE))
+            assert later.desk.portfolio.fees == 1_950_000
+            with pytest.raises(ExecutionError, match="3 are booked"):
+                take(fill, later)
+        finally:
+            await later.close()
+
+    after_midnight(laboratory, tmp_path, scenario, single("O1"))
+
+
+def test_a_close_is_not_booked_before_what_it_closes(laboratory: Laboratory, tmp_path: Path) -> None:
+    closing = Order("O1", "T-O1", (OrderLeg(CALL, 1),), 3, 19_900, "close", "test")
+
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        record = session.desk.manager.records["O1"]
+        record.order = closing  # one whose trade is not in these books, or holds less
+        count = len(events_in(tmp_path))
+        trade = Trade("T-O1", "test", closing.legs, 0, opened=2)
+        for held in (0, 2):
+            with pytest.raises(ExecutionError, match=f"closes trade T-O1, which holds {held} units"):
+                take(UnreportedFill("O1", 3, (19_800,)), session)
+            session.desk.portfolio.trades["T-O1"] = trade
+        session.journal.commit()
         assert len(events_in(tmp_path)) == count
         assert session.desk.portfolio.positions == {}
 

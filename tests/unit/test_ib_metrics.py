@@ -12,6 +12,7 @@ from optionsib.brokers.ib import codes
 from optionsib.brokers.ib.advice import advice
 from optionsib.brokers.ib.health import FarmState, GatewayHealth, LastError, QuoteHealth
 from optionsib.brokers.ib.metrics import CONTENT_TYPE, MetricsServer, exposition
+from optionsib.execution.unreported import BOOKED_BY_HAND
 from optionsib.launchers.gateway_text import describe_gateway
 
 HEALTH = GatewayHealth(
@@ -138,7 +139,7 @@ def test_status_for_people_says_what_to_do() -> None:
 
 
 def test_every_code_that_means_something_has_advice() -> None:
-    known = {value for value in vars(codes).values() if isinstance(value, int)}
+    known = {value for value in vars(codes).values() if isinstance(value, int)} | {BOOKED_BY_HAND}
     for value in (codes.NEEDS_QUERY, codes.DATA_REFUSALS, codes.FARM_DOWN):
         known |= value
     silent = {2157}  # a farm of definitions: nothing stands still for it

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from optionsib.common.config import LimitsConfig
-from optionsib.common.events import Execution, OrderSubmitted, OrderUpdate, RiskVerdict
+from optionsib.common.events import Execution, OrderModifyRequested, OrderSubmitted, OrderUpdate, RiskVerdict
 from optionsib.common.types import Order, OrderLeg
 from optionsib.execution.brackets import bracket
 from optionsib.execution.limit_books import LimitBooks
@@ -23,8 +23,8 @@ BUY, SELL = (OrderLeg(CALL_55, 1),), (OrderLeg(CALL_55, -1),)  # 2.00 bid, 2.10 
 class Books:
     """A manager and the limits, as the desk joins them."""
 
-    def __init__(self) -> None:
-        self.checker = LimitChecker(LimitsConfig(**GENEROUS), CONTRACTS, dict.fromkeys(IDS, FEE))
+    def __init__(self, **limits: Any) -> None:
+        self.checker = LimitChecker(LimitsConfig(**(GENEROUS | limits)), CONTRACTS, dict.fromkeys(IDS, FEE))
         tell(self.checker)
         self.manager = OrderManager()
         self.limits = LimitBooks(self.checker, self.manager, {c.con_id: c for c in CONTRACTS})
@@ -55,9 +55,9 @@ def order(ref: str, legs: tuple[OrderLeg, ...], limit: int, purpose: str = "open
     return Order(ref, "T1", legs, 2, limit, purpose, "test", **more)  # type: ignore[arg-type]
 
 
-def in_bracket() -> Books:
+def in_bracket(**limits: Any) -> Books:
     """A parent for two, its target at 2.50 and its stop at 1.70, sent."""
-    books = Books()
+    books = Books(**limits)
     parent = order("P", BUY, 21_000)
     exits = bracket(
         parent,
@@ -143,6 +143,57 @@ def test_an_exit_changes_within_what_its_parent_has() -> None:
     books.take(OrderUpdate(order_ref="P", status="cancelled", at_ns=6))
     verdict = books.judge(msgspec.structs.replace(stop, stop_price=-18_000))
     assert "ended unfilled" in verdict.reason
+
+
+def test_nothing_is_attached_to_a_close() -> None:
+    books = Books()
+    books.take(OrderSubmitted(order=order("O", BUY, 21_000), at_ns=1))
+    books.fill("O", 2)
+    closing = order("P", SELL, -20_000, "close")
+    assert books.judge(closing).accepts
+    verdict = books.judge(closing, *bracket(closing, [order("tp", (), 15_000)]))
+    assert (verdict.accepts, verdict.check) == (False, "attached")
+    assert "P closes; nothing can be attached to it" in verdict.reason
+
+
+def test_attached_orders_are_messages_too() -> None:
+    books = in_bracket(max_order_to_trade=3.0)
+    verdict = books.judge(order("O", BUY, 21_000))
+    assert (verdict.accepts, verdict.check, verdict.value) == (False, "order_to_trade", 4.0)
+    alone = Books(max_order_to_trade=3.0)
+    alone.take(OrderSubmitted(order=order("P", BUY, 21_000), at_ns=1))
+    assert alone.judge(order("O", BUY, 21_000)).accepts
+
+
+def test_a_change_without_an_answer_is_booked_at_the_dearer_of_both() -> None:
+    books = Books()
+    books.take(OrderSubmitted(order=order("O", BUY, 21_000), at_ns=1))
+
+    def worst(limit: int) -> int:
+        return 2 * (limit * 10_000 + 2 * FEE)
+
+    for asked, booked in ((20_000, 21_000), (22_000, 22_000)):
+        books.take(OrderModifyRequested(order_ref="O", at_ns=2, limit_price=asked))
+        books.limits.changed("O", 2)
+        assert books.checker.exposure().worst_loss == worst(booked)
+    books.take(OrderUpdate(order_ref="O", status="working", at_ns=3, limit_price=20_500))
+    books.limits.changed("O", 3)
+    assert books.checker.exposure().worst_loss == worst(20_500)
+
+
+def test_an_exit_may_not_take_back_what_its_group_has_closed() -> None:
+    """A change repeats the quantity: sent with the old one it would undo the cut and sell what is sold."""
+    books = in_bracket()
+    books.fill("P", 2)
+    books.fill("tp", 1, 25_000)
+    stop = books.manager.records["sl"].order
+    moved = msgspec.structs.replace(stop, stop_price=-18_000)
+    verdict = books.judge(moved)
+    assert (verdict.accepts, verdict.check) == (False, "attached"), "the broker has not cut it yet"
+    assert "the parent has 2, of which other exits have closed 1" in verdict.reason
+    books.take(OrderUpdate(order_ref="sl", status="working", at_ns=5, limit_price=0, quantity=1))
+    assert not books.judge(moved).accepts
+    assert books.judge(msgspec.structs.replace(moved, quantity=1)).accepts
 
 
 def test_what_has_ended_cannot_be_changed() -> None:

@@ -11,7 +11,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -27,18 +27,6 @@ from optionsib.common.errors import BusError, OptionsIBError
 from optionsib.common.logging import get_logger
 from optionsib.common.types import Json
 
-Command = Literal[
-    "status",
-    "halt",
-    "resume",
-    "cancel-all",
-    "flatten",
-    "stop",
-    "limits",
-    "propose-limits",
-    "approve-limits",
-    "ib-status",
-]
 Handler = Callable[..., Json | Awaitable[Json]]
 
 
@@ -201,9 +189,7 @@ class ControlClient:
         Parameters
         ----------
         command
-            ``status``, ``halt``, ``resume``, ``cancel-all``, ``flatten``, ``stop``, ``limits``,
-            ``propose-limits``, ``approve-limits`` or ``ib-status``; ``attest`` and ``attestor-status`` of an
-            attestor.
+            One that the server has a handler for; a refusal of another lists them.
         timeout
             Real seconds to wait for the answer.
         **arguments

@@ -139,7 +139,10 @@ class OrderSubmitted(Event, frozen=True):
 
 
 class OrderModifyRequested(Event, frozen=True):
-    """Other terms about to leave for a working order; None = as they are."""
+    """Other terms about to leave for a working order; None = as they are.
+
+    ``operator``: who asked for them, "" where the strategy did.
+    """
 
     order_ref: str
     at_ns: int
@@ -148,6 +151,7 @@ class OrderModifyRequested(Event, frozen=True):
     stop_price: int | None = None
     trail_amount: int | None = None
     trail_percent: int | None = None
+    operator: str = ""
 
 
 class OrderCancelRequested(Event, frozen=True):

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -17,7 +18,7 @@ import msgspec
 from optionsib.brokers.api import BrokerAPI, BrokerState
 from optionsib.bus.journal import Journal
 from optionsib.bus.local import LocalBus
-from optionsib.common.errors import ExecutionError, SettlementError
+from optionsib.common.errors import BrokerError, ExecutionError, SettlementError
 from optionsib.common.events import (
     AnyEvent,
     ApprovedOrder,
@@ -96,6 +97,8 @@ class OrderDesk:
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
         self.differences: list[tuple[int, int, int]] = []  # contract, ours, the broker's, at the last look
+        self.in_doubt = False  # an execution not booked, a cancel not sent: the broker's state must be asked
+        self._cancel_again: list[OrderRecord] = []
         self._checker.set_halted(journal.is_halted())
         self.limit_history = LimitHistory(checker.limits)
 
@@ -118,8 +121,10 @@ class OrderDesk:
         """
         return self._books.judge(candidate_id, order, attached, self._clock.now_ns())
 
-    async def carry_out(self, record: DecisionRecord) -> DecisionRecord:
+    async def carry_out(self, record: DecisionRecord, operator: str = "") -> DecisionRecord:
         """Journal a decision; if it is approved, reserve, journal the order, and send it.
+
+        ``operator``: who has changed a working order by hand.
 
         Returns the decision as journaled: an approval that the vault refuses has become a refusal.
         """
@@ -145,6 +150,7 @@ class OrderDesk:
                 await self._broker.place(order)
         else:
             change = change_between(known.requested or known.order, order, now)
+            change = msgspec.structs.replace(change, operator=operator)
             self.manager.apply(change)  # first: one that cannot be is not journaled
             self._bus.publish(change)
             self._books.changed(order.order_ref, now)
@@ -178,7 +184,7 @@ class OrderDesk:
 
     async def cancel(self, record: OrderRecord, reason: str) -> None:
         """Ask the broker to cancel a working order, once."""
-        if record.is_done or record.cancel_requested:
+        if (record.is_done and not record.revived) or record.cancel_requested:
             return
         request = OrderCancelRequested(
             order_ref=record.order.order_ref, at_ns=self._clock.now_ns(), reason=reason
@@ -187,22 +193,50 @@ class OrderDesk:
         self.manager.apply(request)
         self._books.message(request.order_ref)
         self._journal.commit()
-        await self._broker.cancel(record.order.order_ref)
+        try:
+            await self._broker.cancel(record.order.order_ref)
+        except BrokerError:
+            self.in_doubt = True  # whether it works on is asked, and then its end again
+            raise
 
     async def cancel_working(self, reason: str, *, opening_only: bool = False) -> int:
-        """Cancel all working orders (or those that open risk); return how many were asked for."""
-        count = 0
+        """Cancel all working orders (or those that open risk); return how many were asked for.
+
+        Raises
+        ------
+        BrokerError
+            The last refusal, after every order was asked for.
+        """
+        count, refusal = 0, None
         for record in self.manager.working():
             if opening_only and record.order.purpose == "close":
                 continue
-            await self.cancel(record, reason)
+            try:
+                await self.cancel(record, reason)
+            except BrokerError as error:
+                refusal = error
             count += 1
+        if refusal is not None:
+            raise refusal
         return count
 
     async def cancel_orphans(self) -> None:
         """Cancel attached orders whose parent ended unfilled, where the broker has not done so."""
         for record in self.manager.orphans():
             await self.cancel(record, f"its parent {record.order.parent_ref} ended unfilled")
+
+    async def cancel_again(self) -> None:
+        """Cancel what was to end and works on: the request was lost, or the order has revived.
+
+        What cannot be cancelled now (an order of another client) must not stand in the way of exits: it stays
+        in doubt, and its end is asked for again.
+        """
+        again, self._cancel_again = self._cancel_again, []
+        for record in again:
+            record.cancel_requested = False
+        for record in [*again, *self.manager.revived()]:
+            with contextlib.suppress(BrokerError):
+                await self.cancel(record, "it was to end, and the broker works it")
 
     def halt(self, reason: str, operator: str = "") -> None:
         """Latch a halt in the journal: no new risk until an operator resumes."""
@@ -268,8 +302,12 @@ class OrderDesk:
 
     # --- what comes back ---------------------------------------------------------------------------
 
-    def take_in(self, events: Iterable[BrokerEvent]) -> None:
-        """Journal broker events and fold them into the books."""
+    def take_in(self, events: Iterable[BrokerEvent], *, whole: bool = False) -> None:
+        """Journal broker events and fold them into the books.
+
+        ``whole``: they are durable together with what the books make of them, or not at all. The broker
+        does not repeat such events, so a restart could not reserve for them again.
+        """
         effects: list[Effect] = []
         for event in events:
             self._bus.publish(event)
@@ -279,10 +317,14 @@ class OrderDesk:
                     self.halt(f"broker alarm {event.code}: {event.message}")
                 continue
             effects += self._fold(event)
-        self._journal.commit()
+            self._halt_if_revived(event)
+        if not whole:
+            self._journal.commit()
         if effects:
             fault_point("after-execution-before-settlement")
         self._book(effects)
+        if whole:
+            self._journal.commit()
 
     def _fold(self, event: OrderUpdate | Execution | CommissionReport) -> list[Effect]:
         if isinstance(event, Execution) and not event.order_ref:
@@ -293,6 +335,8 @@ class OrderDesk:
                 self._books.changed(event.order_ref, event.at_ns)
             return effects
         except ExecutionError as error:
+            if isinstance(event, Execution):
+                self._dispute(event)
             self.halt(f"broker event contradicts the books: {error}")
             return []
 
@@ -366,6 +410,13 @@ class OrderDesk:
         now = self._clock.now_ns()
         self.take_in(missing_executions(self.manager, state.executions))
         self.take_in(settle_fates(self.manager, state.working_orders, now))
+        live = [*self.manager.working(), *self.manager.revived()]
+        # The broker lists them, so a request to end them is lost, or still on its way.
+        self._cancel_again = [record for record in live if record.cancel_requested]
+        if early := self.manager.waiting():
+            ids = ", ".join(execution.execution_id for execution in early)
+            self.halt(f"executions {ids} close what no execution has opened; they are not booked")
+        self.in_doubt = False
         self.differences = position_differences(self.portfolio.positions, state.positions)
         if self.differences:
             listed = ", ".join(
@@ -383,6 +434,19 @@ class OrderDesk:
     def is_disputed(self, order: Order) -> bool:
         """Tell whether the broker counts a leg's position otherwise: a "close" might open there."""
         return any(leg.con_id in self.disputed for leg in order.legs)
+
+    def _dispute(self, event: Execution) -> None:
+        """Keep orders off a contract whose execution is not booked, until positions were compared."""
+        ours = self.portfolio.positions.get(event.con_id, 0)
+        self.differences = [*self.differences, (event.con_id, ours, ours + event.side * event.quantity)]
+        self.in_doubt = True
+
+    def _halt_if_revived(self, event: BrokerEvent) -> None:
+        if not isinstance(event, OrderUpdate):
+            return
+        record = self.manager.records.get(event.order_ref)
+        if record is not None and record.revived:
+            self.halt(f"order {event.order_ref} had ended, and the broker works it")
 
     async def cancel_disputed(self) -> None:
         """Cancel working orders on positions that the broker counts otherwise."""

@@ -123,6 +123,14 @@ class LimitBooks:
         if most < 1:
             text = f"its parent {parent.order.order_ref} ended unfilled"
             return _refused(candidate_id, order, "attached", text, reduces_risk=True)
+        closed = sum(self._records[ref].filled for ref in parent.attached if ref != order.order_ref)
+        if (
+            closed and order.quantity > most - closed
+        ):  # a change repeats the quantity, and would undo the group's own cut
+            text = (
+                f"quantity {order.quantity}, the parent has {most}, of which other exits have closed {closed}"
+            )
+            return _refused(candidate_id, order, "attached", text, reduces_risk=True)
         opener, bound = msgspec.structs.replace(parent.order, quantity=most), _NO_BOUND
         if order.limit_price > record.highest_limit:  # else it costs no more than what was approved
             bound = self._checker.check(candidate_id, self._seen(opener), now_ns).max_loss

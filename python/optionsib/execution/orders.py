@@ -4,9 +4,12 @@
 2. Units filled come from executions alone (of the combination, or of its legs where they fill apart); a
    status never fills anything.
 3. An order is done when all units are filled, or the broker ended it and no unit more can come.
-4. After the end a late execution is still booked; a late status changes nothing.
+4. After the end a late execution is still booked; a late status changes nothing, but an order that works
+   after it ended has ``revived``: somebody must end it.
 5. A change holds when the broker works it; until then it may come, or may not, and both are reckoned with.
 6. Attached orders are submitted with their parent or not at all; one that ended unfilled leaves orphans.
+7. An exit's execution that comes before that of its parent waits for it: nothing closes what is not open.
+8. A cancel that the broker refuses may be asked for again.
 
 The same fold rebuilds the state after a restart, so nothing here reads a clock or sends anything.
 """
@@ -35,6 +38,9 @@ OrderEvent = (
 )
 
 
+BASE_CURRENCY = "USD"
+# TWS: the order cannot be cancelled in its state, or is not known; it works on, if it works.
+_CANCEL_REFUSED = frozenset({161, 10147, 10148})
 # What a change may change.
 TERMS = ("limit_price", "quantity", "stop_price", "trail_amount", "trail_percent")
 
@@ -72,6 +78,7 @@ class OrderRecord:
 
     ``order`` has the terms that the broker works, as far as is known; ``requested`` those of a change
     that has no answer yet. ``attached``: the references of the orders that its fill puts to work.
+    ``by_hand``: a person has set its terms.
     """
 
     order: Order
@@ -82,6 +89,8 @@ class OrderRecord:
     perm_id: int = 0
     filled: int = 0
     cancel_requested: bool = False
+    revived: bool = False
+    by_hand: bool = False
     last_message: str = ""
     legs_filled: dict[int, int] = field(default_factory=dict)
     units_of_legs: UnitsOfLegs | None = None
@@ -172,6 +181,7 @@ class OrderManager:
         self.commissions: dict[str, int] = {}
         self._early_commissions: dict[str, int] = {}
         self._stems: dict[str, str] = {}
+        self._waiting: dict[str, list[Execution]] = {}  # of exits, by the parent's reference
 
     def working(self) -> list[OrderRecord]:
         """Return the orders that are not done, oldest first."""
@@ -180,6 +190,14 @@ class OrderManager:
     def orphans(self) -> list[OrderRecord]:
         """Return the working orders whose parent ended without a fill: nothing will put them to work."""
         return [record for record in self.working() if self._is_orphan(record)]
+
+    def revived(self) -> list[OrderRecord]:
+        """Return the orders that ended here and work at the broker."""
+        return [record for record in self.records.values() if record.revived]
+
+    def waiting(self) -> list[Execution]:
+        """Return the executions of exits that wait for the execution of their parent."""
+        return [execution for held in self._waiting.values() for execution in held]
 
     def _is_orphan(self, record: OrderRecord) -> bool:
         parent = self.records.get(record.order.parent_ref)
@@ -258,13 +276,19 @@ class OrderManager:
                 "filled; nothing changed"
             )
         record.requested = wanted
+        record.by_hand |= bool(event.operator)
 
     def _update(self, event: OrderUpdate) -> list[Effect]:
         record = self._record(event.order_ref)
         if event.perm_id:
             record.perm_id = event.perm_id
         if record.is_done:
+            if record.status != "filled" and record.revived != (event.status == "working"):
+                record.revived = not record.revived
+                record.cancel_requested = False
             return []
+        if event.code in _CANCEL_REFUSED:
+            record.cancel_requested = False
         record.last_message = event.message or record.last_message
         if event.quantity is None or event.quantity >= max(record.filled, 1):
             record.order = with_terms(record.order, event)
@@ -281,6 +305,29 @@ class OrderManager:
         if execution.execution_id in self.executions:
             return []
         record = self._record(execution.order_ref)
+        if self._is_early(record, execution):
+            held = self._waiting.setdefault(record.order.parent_ref, [])
+            if execution.execution_id not in {one.execution_id for one in held}:
+                held.append(execution)
+            return []
+        effects = self._book_execution(record, execution)
+        for early in self._waiting.pop(execution.order_ref, ()):
+            effects += self._execute(early)  # waits on where it must
+        return effects
+
+    def _is_early(self, record: OrderRecord, execution: Execution) -> bool:
+        """Tell whether an exit has filled more than its parent, as far as is known."""
+        parent = self.records.get(record.order.parent_ref)
+        if parent is None:
+            return False
+        units = parent.filled - sum(self.records[ref].filled for ref in parent.attached)
+        if execution.is_combo:
+            return execution.quantity > units
+        ratio = next((abs(leg.ratio) for leg in record.order.legs if leg.con_id == execution.con_id), 1)
+        filled = abs(record.legs_filled.get(execution.con_id, 0)) + execution.quantity
+        return filled > (record.filled + units) * ratio
+
+    def _book_execution(self, record: OrderRecord, execution: Execution) -> list[Effect]:
         self._refuse_correction(execution)
         order = record.order
         single = len(order.legs) == 1
@@ -347,6 +394,11 @@ class OrderManager:
     def _commission(self, event: CommissionReport) -> list[Effect]:
         if event.execution_id in self.commissions:
             return []
+        if event.currency not in ("", BASE_CURRENCY):
+            raise ExecutionError(
+                f"commission of execution {event.execution_id} is in {event.currency}, the books are in "
+                f"{BASE_CURRENCY}; not booked"
+            )
         execution = self.executions.get(event.execution_id)
         if execution is None:
             self._early_commissions[event.execution_id] = event.amount

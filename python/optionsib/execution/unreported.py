@@ -7,7 +7,8 @@ named, and a person books it with the prices of the account statement.
 
 1. Only what makes positions agree can be booked, and only on an order of this journal with open units.
 2. It is journaled as executions whose id begins with ``by hand``, after a notice with name and reason.
-3. A report of the broker that still comes is an execution too many: it does not fit its order, or the
+3. Its reserve, its executions and the vault's part are durable in one commit: a crash leaves all or nothing.
+4. A report of the broker that still comes is an execution too many: it does not fit its order, or the
    positions differ again; trading halts either way.
 """
 
@@ -20,6 +21,7 @@ import msgspec
 
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import BrokerEvent, BrokerNotice, CommissionReport, Execution
+from optionsib.common.faults import fault_point
 from optionsib.execution.orders import OrderManager, OrderRecord
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ Difference = tuple[int, int, int]  # contract id, ours, the broker's
 class UnreportedFill(msgspec.Struct, frozen=True):
     """What a person has read in the account statement.
 
-    ``prices``: of each leg, in the order's order, positive, 1/10000. ``commission``: of all legs, money.
+    ``prices``: of each leg, in the order's order, 1/10000; 0 only for a leg of a combination.
+    ``commission``: of all legs, money.
     """
 
     order_ref: str
@@ -96,9 +99,10 @@ def bookings(
             f"order {fill.order_ref}: {fill.units} units, expected 1 to {_open_units(record)} (of "
             f"{order.quantity}, {record.filled} are booked); nothing booked"
         )
-    if len(fill.prices) != len(legs) or min(fill.prices) <= 0:
+    least, word = (1, "positive") if len(legs) == 1 else (0, "non-negative")  # a leg may go for nothing
+    if len(fill.prices) != len(legs) or min(fill.prices) < least:
         raise ExecutionError(
-            f"order {fill.order_ref}: prices {fill.prices}, expected {len(legs)} positive ones, of contracts "
+            f"order {fill.order_ref}: prices {fill.prices}, expected {len(legs)} {word} ones, of contracts "
             f"{[leg.con_id for leg in legs]}; nothing booked"
         )
     net = sum(leg.ratio * price for leg, price in zip(legs, fill.prices, strict=True))
@@ -153,11 +157,19 @@ def book(desk: OrderDesk, fill: UnreportedFill, *, reason: str, operator: str, a
     """
     events = bookings(desk.manager, fill, desk.differences, reason=reason, operator=operator, at_ns=at_ns)
     record = desk.manager.records[fill.order_ref]
+    trade = desk.portfolio.trades.get(record.order.trade_id)
+    if record.order.purpose == "close" and (trade is None or trade.quantity < fill.units):
+        held = 0 if trade is None else trade.quantity
+        raise ExecutionError(
+            f"order {fill.order_ref} closes trade {record.order.trade_id}, which holds {held} units: book "
+            "what opened it first; nothing booked"
+        )
     if record.order.purpose != "close":
         refusal = desk.settlement.reserve_again(record.order, record.filled, fill.units)
         if refusal is not None:
             raise ExecutionError(f"order {fill.order_ref}: {refusal}; nothing booked")
-    desk.take_in(events)
+        fault_point("after-reserve-before-journal")
+    desk.take_in(events, whole=True)
     legs = {leg.con_id for leg in record.order.legs}
     desk.differences = [difference for difference in desk.differences if difference[0] not in legs]
 

@@ -18,6 +18,8 @@ from optionsib.execution import unreported
 from optionsib.execution.desk import OrderDesk
 from optionsib.launchers.state_folder import control_endpoint, is_silent
 
+_TOO_MUCH = 2**62  # what a message holds
+
 
 def booking_handlers(desk: OrderDesk, clock: Clock, contracts: Mapping[int, Contract]) -> dict[str, Handler]:
     """Return the daemon's side: what differs, and the booking of a fill that explains it."""
@@ -94,8 +96,8 @@ def book(
         {
             "order_ref": words[0],
             "units": int(words[1]),
-            "prices": [_exact(word, PRICE_SCALE) for word in words[2:]],
-            "commission": _exact(commission, MONEY_SCALE),
+            "prices": [exact(word, PRICE_SCALE) for word in words[2:]],
+            "commission": exact(commission, MONEY_SCALE),
             "reason": reason,
             "operator": operator or getpass.getuser(),
         },
@@ -115,11 +117,20 @@ def _ask(config: Config, command: str, timeout: float, arguments: dict[str, Json
     return ControlClient(endpoint).request(command, timeout=timeout, **arguments)
 
 
-def _exact(text: str, scale: int) -> int:
+def exact(text: str, scale: int) -> int:
+    """Return a decimal number as a whole number of parts.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number, or has more decimals than parts.
+    """
     try:
         value = Decimal(text) * scale
     except InvalidOperation as error:
         raise ConfigError(f"{text!r}: expected a number") from error
+    if value.is_finite() and abs(value) >= _TOO_MUCH:
+        raise ConfigError(f"{text!r}: expected a number below {_TOO_MUCH / scale:g}")
     if not value.is_finite() or value != value.to_integral_value():
         raise ConfigError(f"{text!r}: expected a number with at most {len(str(scale)) - 1} decimals")
     return int(value)

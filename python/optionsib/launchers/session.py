@@ -45,6 +45,7 @@ from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
 from optionsib.launchers.booking import booking_handlers
 from optionsib.launchers.gateway_watch import message_log, metrics_endpoint
+from optionsib.launchers.order_commands import order_handlers
 from optionsib.launchers.settlement import SIMULATED_NOTE, settlement
 from optionsib.launchers.state_folder import (
     RescueWatch,
@@ -270,6 +271,7 @@ async def _trade_with(
                         await trader.start(state, resumed=resumed)
                         return await trader.run()
                     finally:
+                        trader.by_hand.close()
                         stream.close()
     finally:
         await broker.disconnect()
@@ -409,6 +411,7 @@ def _handlers(
     return {
         "status": status,
         **booking_handlers(trader.desk, clock, contracts),
+        **order_handlers(trader, contracts),
         "halt": halt,
         "resume": resume,
         "cancel-all": cancel_all,

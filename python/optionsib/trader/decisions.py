@@ -104,7 +104,7 @@ class Decisions:
         )
 
     async def _decide(
-        self, signal: ModelSignal | None, decision: StrategyDecision, order: Order
+        self, signal: ModelSignal | None, decision: StrategyDecision, order: Order, operator: str = ""
     ) -> DecisionRecord:
         """Collect the risk vote, pass the gate, and carry the outcome out."""
         now = self._clock.now_ns()
@@ -120,7 +120,7 @@ class Decisions:
             strategy=decision,
             risk=verdict,
         )
-        return await self._desk.carry_out(record)
+        return await self._desk.carry_out(record, operator)
 
     async def open(self, features: ChainFeatures, probabilities: Probabilities | None) -> None:
         """Judge this step's candidates and send the approved ones."""
@@ -154,7 +154,7 @@ class Decisions:
             match action:
                 case CancelOrder(reason):
                     await self._desk.cancel(record, reason)
-                case NewLimit(limit, reason) if limit != record.limit_price:
+                case NewLimit(limit, reason) if limit != record.limit_price and not record.by_hand:
                     order = msgspec.structs.replace(record.order, limit_price=limit)
                     await self.change(order, reason, features, probabilities)
                 case _:
@@ -171,10 +171,12 @@ class Decisions:
         reason: str,
         features: ChainFeatures | None = None,
         probabilities: Probabilities | None = None,
+        operator: str = "",
     ) -> DecisionRecord:
         """Judge a working order on other terms (limit, quantity, stop, trail), and send them if approved.
 
-        Without ``features`` there is no vote of the model: only what adds no risk passes then.
+        What an ``operator`` has set is not repriced by the strategy any more. Without ``features`` there is
+        no vote of the model: only what adds no risk passes then.
         """
         candidate = candidate_id(self._ids.take())
         decision = StrategyDecision(
@@ -183,7 +185,7 @@ class Decisions:
         signal = None
         if order.purpose != "close" and features is not None:
             signal = self._signal(candidate, order, features, probabilities)
-        return await self._decide(signal, decision, order)
+        return await self._decide(signal, decision, order, operator)
 
     async def flatten(
         self, chain: ChainSnapshot, only: frozenset[str] | None = None, reason: str = "flatten"

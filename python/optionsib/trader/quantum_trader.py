@@ -46,6 +46,7 @@ from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
     SequentialIds,
 )
+from optionsib.trader.by_hand import OrdersByHand
 from optionsib.trader.decisions import Decisions
 from optionsib.trader.lines import merge_quotes, nearest_first
 from optionsib.trader.valuation import Valuation, smile_snapshots
@@ -156,6 +157,7 @@ class QuantumTrader:
         self._order_block = ""
         self._stop_reason = ""
         self._stop = asyncio.Event()
+        self.by_hand = OrdersByHand(self.desk, self._decisions, clock)
 
     # --- operator's orders ---------------------------------------------------------------------------
 
@@ -323,16 +325,23 @@ class QuantumTrader:
         probabilities = self._decisions.predict(features)
         if self._was_rescued():
             self.desk.reconcile(await self._broker.refresh())
+        elif self.desk.in_doubt:
+            state = await self._broker.refresh()
+            self.desk.take_in(self._broker.take_events())  # what came before the answer is older than it
+            self.desk.reconcile(state)
+        await self.desk.cancel_again()
         await self.desk.cancel_disputed()
         await self.desk.cancel_orphans()
         if self._journal.is_halted():
             await self.desk.cancel_working("halted", opening_only=True)
         self._order_block = self._broker.order_block()
-        if self._order_block:
-            pass  # nothing but cancels may leave: the broker's link is down, or it is about to restart
+        if self._order_block:  # nothing but cancels may leave: the broker's link is down, or it restarts soon
+            self.by_hand.refuse(self._order_block)
         elif self._flattening:
+            self.by_hand.refuse("the daemon flattens")
             await self._decisions.flatten(chain)
         else:
+            await self.by_hand.carry_out(features, probabilities)
             await self._decisions.rework(features, probabilities)
             await self._decisions.exit(features)
             if ending := self._ledger.ending():

@@ -69,6 +69,7 @@ ADVICE: dict[int, str] = {
     -8: "Quotes are stale, or fresh again; stale ones are not traded on.",
     -9: "The broker closed a position by force: reduce positions or add funds.",
     -10: "A commission is not known, or is a rebate of exactly 1.00: take it from the account statement.",
+    -11: "A person booked a fill from the account statement; nothing to do unless the broker reports it too.",
     -12: "A price was rounded onto the tick grid before the order left; nothing to do.",
 }
 

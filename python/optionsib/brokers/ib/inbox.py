@@ -17,7 +17,7 @@ from optionsib.brokers.ib.library import Order as IBOrder
 from optionsib.brokers.ib.market_data import MarketDataDesk
 from optionsib.brokers.ib.orders import OrderTracker
 from optionsib.brokers.ib.quotes import QuoteBoard
-from optionsib.common.events import BrokerEvent, BrokerNotice
+from optionsib.common.events import BrokerEvent, BrokerNotice, OrderUpdate
 from optionsib.common.ports import Clock
 
 UNKNOWN_NS = QuoteBoard.UNKNOWN_NS
@@ -103,6 +103,12 @@ class Inbox:
         """Return the events since the last call, in the order of their arrival."""
         events, self._events[:] = list(self._events), []
         return events
+
+    def outdate(self, order_ref: str) -> None:
+        """Mark what was said of an order before a change of it left: it answers nothing about the change."""
+        for i, event in enumerate(self._events):
+            if isinstance(event, OrderUpdate) and event.order_ref == order_ref:
+                self._events[i] = msgspec.structs.replace(event, pending=True)
 
     def stamp(self) -> int:
         """Return the time of what arrives now, UTC ns."""

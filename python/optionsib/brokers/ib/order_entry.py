@@ -149,6 +149,7 @@ class OrderEntry:
         now = self._clock.now_ns()
         self.activity.check(order_ref, now, self._executed_orders())
         self.activity.count(now, self._executed_orders())
+        self._inbox.outdate(order_ref)
         self._orders.modifying(order, terms)
         session.client.placeOrder(order.order_id, ticket.contract, order_to_wire(ticket, terms))
         await session.client.orders_sent()
