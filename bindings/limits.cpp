@@ -196,6 +196,13 @@ void register_limits(py::module_& module) {
                  }
                  self.engine().set_position(self.index(con_id), quantity);
              })
+        .def("deliver",
+             [](Limiter& self, std::int64_t con_id, std::int64_t quantity, Money cash,
+                const std::string& trade, const std::string& strategy) {
+                 const auto named = self.trades.find(trade);
+                 const std::uint32_t number = named == self.trades.end() ? kNoTrade : named->second;
+                 self.engine().deliver(self.index(con_id), quantity, cash, number, self.strategy(strategy));
+             })
         .def("set_cash", [](Limiter& self, Money cash) { self.engine().set_cash(cash); })
         .def("cash", [](Limiter& self) { return self.engine().cash(); })
         .def("positions",

@@ -6,6 +6,7 @@ What is in ``journal`` is durable, as are the chain and the attestor's memory; a
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from optionsib.common.clock import SteppedClock
 from optionsib.common.events import (
     ApprovedOrder,
     CommissionReport,
+    Delivery,
     Event,
     Execution,
     LedgerEntry,
@@ -24,7 +26,9 @@ from optionsib.common.events import (
     VaultSent,
 )
 from optionsib.common.types import SECOND_NS, Contract, Order, OrderLeg
+from optionsib.execution.deliveries import BookedEffect, Deliveries
 from optionsib.execution.orders import OrderManager
+from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.settlement import Settlement
 from optionsib.vault.attestor import Attestor
 from optionsib.vault.attestor_store import AttestorStore
@@ -39,7 +43,10 @@ DAY = 86_400
 USDT = 1_000_000
 START_NS = 1_402_061_400 * SECOND_NS
 LONG, SHORT, STOCK = 1001, 1003, 1
-CONTRACTS = {c: Contract(c, "TST", "OPT", multiplier=100, right="C") for c in (LONG, SHORT)}
+STRIKES = {LONG: 500_000, SHORT: 525_000}
+CONTRACTS = {
+    c: Contract(c, "TST", "OPT", multiplier=100, right="C", strike=strike) for c, strike in STRIKES.items()
+}
 CONTRACTS[STOCK] = Contract(STOCK, "TST", "STK", multiplier=1)
 LEGS = (OrderLeg(LONG, 1), OrderLeg(SHORT, -1))
 DEPOSIT, FUNDED = 10_000 * USDT, 20_000 * USDT
@@ -48,7 +55,7 @@ TERMS: dict[str, Any] = {
     "day_loss_cap": 6_000 * USDT, "lifetime_loss_cap": 50_000 * USDT, "fee_bps": 1_000,
     "max_duration": 30 * DAY, "heartbeat_limit": DAY, "timelock": DAY,
 }  # fmt: skip
-ORDER_EVENTS = (OrderSubmitted, OrderUpdate, Execution, CommissionReport)
+ORDER_EVENTS = (OrderSubmitted, OrderUpdate, Execution, CommissionReport, Delivery)
 LEDGER_EVENTS = (LedgerEntry, VaultIntent, VaultSent, VaultOutcome)
 
 
@@ -114,6 +121,8 @@ class Desk:
             limits=self.limits,
         )
         self.manager = OrderManager()
+        self.portfolio = Portfolio(CONTRACTS)
+        self.deliveries = Deliveries(CONTRACTS, self.portfolio.trades)
         self.settlement = Settlement(self.service, CONTRACTS)
         events = list(self.journal)
         self.ledger.replay(events)
@@ -136,7 +145,16 @@ class Desk:
 
     def fold(self, event: Any) -> None:
         self.attestor.observe(event)
-        for effect in self.manager.apply(event):
+        effects: list[BookedEffect] = []
+        if isinstance(event, Delivery):
+            effects += self.deliveries.apply(event)
+        elif isinstance(event, Execution) and not event.order_ref:
+            self.deliveries.hear(event)
+        else:
+            effects += self.manager.apply(event)
+            effects += self.deliveries.pay(event) if isinstance(event, CommissionReport) else []
+        for effect in effects:
+            self.portfolio.apply(effect)
             self.settlement.apply(effect)
 
     def tell(self, event: Any) -> None:
@@ -200,6 +218,27 @@ class Desk:
 
     def cancel(self, ref: str) -> None:
         self.tell(OrderUpdate(order_ref=ref, status="cancelled", at_ns=3))
+
+    def end(self, name: str, *parts: tuple[int, int, int], paid: int = 0) -> None:
+        """Executions of no order (contract, signed quantity, price); then a look at the positions."""
+        names = [f"{name}-{number}.01" for number, _ in enumerate(parts)]
+        for one, (con_id, signed, price) in zip(names, parts, strict=True):
+            side = 1 if signed > 0 else -1
+            self.tell(
+                Execution(
+                    execution_id=one, order_ref="", con_id=con_id, side=side, quantity=abs(signed),
+                    price=price, at_ns=4,
+                )
+            )  # fmt: skip
+        brokers: Counter[int] = Counter()
+        for event in self.journal:
+            if isinstance(event, Execution) and not event.is_combo:
+                brokers[event.con_id] += event.side * event.quantity
+        for delivery in self.deliveries.recognised(self.portfolio.positions, brokers, 4):
+            self.write(delivery)
+            self.fold(delivery)
+        for one in names:
+            self.tell(CommissionReport(execution_id=one, amount=paid))
 
     async def settle(self, rounds: int = 200, seconds: float = 3.0) -> None:
         """Let time pass and the service work until nothing waits."""

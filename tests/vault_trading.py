@@ -63,7 +63,7 @@ class Trading:
             "settlement": self.usdt_account(self.settlement),
             "fee_account": self.usdt_account(self.fees),
             "payout": self.usdt_account(self.trader),
-            "symbols_hash": b"\6" * 32,
+            "symbols_hash": bytes(32),
             "mint_authority": self.usdt,
             "freeze_authority": self.usdt,
             "trade_cap": 10**12,

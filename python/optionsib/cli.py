@@ -473,7 +473,11 @@ def _add_vault(verbs: Any) -> None:
         )
 
     key = add("key", "Make, import or show an encrypted key file.", node=False)
-    key.add_argument("key_verb", choices=("new", "import", "show"))
+    key.add_argument(
+        "key_verb",
+        choices=("new", "import", "show", "account"),
+        help="show: its public key; account: where its owner holds USDT",
+    )
     key.add_argument("path", type=Path, help="the key file")
     key.add_argument("--from", dest="plain", type=Path, help="import: a key file of the Solana tools")
     create = add("create", "Open a vault; the trader signs and pays the rent.")
@@ -492,11 +496,11 @@ def _add_vault(verbs: Any) -> None:
     withdraw = add("withdraw", "Take free USDT out, to the payout account of the mandate; never paused.")
     withdraw.add_argument("amount", help="USDT, or 'all'")
     signed(withdraw, "trader")
-    for name, text in {
-        "status": "Balances, open trades, and what is not as it should be.",
-        "history": "Every transaction of the vault, oldest first.",
-    }.items():
-        add(name, text).add_argument("--json", action="store_true", help="for machines")
+    status = add("status", "Balances, open trades, and what is not as it should be.")
+    history = add("history", "Every transaction of the vault, oldest first.")
+    history.add_argument("journal", nargs="?", type=Path, help="tells what was acknowledged too")
+    for command in (status, history):
+        command.add_argument("--json", action="store_true", help="for machines")
     mandate = add("mandate", "Show or change what the engine may do; pause and unpause.")
     mandate.add_argument(
         "mandate_verb",
@@ -506,9 +510,23 @@ def _add_vault(verbs: Any) -> None:
     signed(mandate, "trader (pause: or engine)", required=False)
     mandate.add_argument("--yes", action="store_true", help="do not ask before signing")
     signed(add("pay", "Pay the profits that trades are owed."), "settlement authority")
+    acknowledge = add("acknowledge", "Answer for an alarm of a trade that would stand for ever.", node=False)
+    _add_config(acknowledge)
+    acknowledge.add_argument("trade", help="as `optionsib status` names it")
+    acknowledge.add_argument("--reason", required=True, help="why trading may go on; written in the journal")
+    acknowledge.add_argument("--operator", default="", help="who answers (default: the user of this machine)")
+    acknowledge.add_argument(
+        "--timeout", type=_positive, default=10.0, help="seconds to wait for the daemon (default: 10)"
+    )
     verify = add("verify", "Recompute the audit chain from the transaction log, and compare with a journal.")
     verify.add_argument("journal", nargs="?", type=Path, help="of the daemon that traded it")
     add("attestor", "Sign the results of closes that the broker's own executions confirm.")
+    fund = add("fund", "Give SOL and USDT to an address, on a local chain only.", node=False)
+    fund.add_argument("address", nargs="+", help="public key (base58)")
+    fund.add_argument("--sol", default="10", help="default: 10")
+    fund.add_argument("--usdt", default="10000", help="into its USDT account, which is made (default: 10000)")
+    fund.add_argument("--rpc", default="", metavar="URL", help="else OPTIONSIB_VAULT__RPC_URL")
+    _add_config(fund)
 
 
 # --- commands ------------------------------------------------------------------------------------------
@@ -786,10 +804,27 @@ def vault(options: argparse.Namespace) -> int:
 
         if options.key_verb == "show":
             return work.show_key(options.path)
+        if options.key_verb == "account":
+            return work.show_usdt_account(options.path)
         if (options.key_verb == "import") != (options.plain is not None):
             print("optionsib: import takes --from FILE, new does not", file=sys.stderr)
             return 2
         return work.new_key(options.path, options.plain)
+    if verb == "acknowledge":
+        from optionsib.launchers.acknowledging import acknowledge
+
+        return acknowledge(
+            _config(options),
+            options.trade,
+            reason=options.reason,
+            operator=options.operator,
+            timeout=options.timeout,
+        )
+    if verb == "fund":
+        from optionsib.launchers.localnet import fund
+
+        config = _config(options, **({"vault.rpc_url": options.rpc} if options.rpc else {}))
+        return fund(config, options.address, sol=options.sol, usdt=options.usdt)
     return _vault_on_chain(verb, options)
 
 
@@ -814,7 +849,7 @@ def _vault_on_chain(verb: str, options: argparse.Namespace) -> int:
         case "status":
             return vault_status.status(config, as_json=options.json)
         case "history":
-            return vault_status.history(config, as_json=options.json)
+            return vault_status.history(config, options.journal, as_json=options.json)
         case "verify":
             return vault_status.verify(config, options.journal)
         case _:

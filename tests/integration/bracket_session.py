@@ -98,9 +98,8 @@ class Session:
         chain = await self.gateway.option_chain("TWX")
         self.clock.advance(max(self.journal.last_at_ns, chain.session_open_ns))
         self.contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
-        self.checker = LimitChecker(
-            LimitsConfig(**LIMITS), list(self.contracts.values()), dict.fromkeys(self.contracts, FEE)
-        )
+        traded = [c for c in self.contracts.values() if c.security_type != "IND"]
+        self.checker = LimitChecker(LimitsConfig(**LIMITS), traded, dict.fromkeys(self.contracts, FEE))
         config = load_config(overrides={"paths.state": str(self._folder), "session.seed": 7})
         self.vault = await self._opened.enter_async_context(
             settlement(

@@ -173,7 +173,10 @@ def test_flattening_takes_the_exits_back_and_closes_at_the_market(
         await session.settle()
         assert session.record("P0").filled == 2
         decisions = decisions_of(session)
-        chain: Any = SimpleNamespace(con_id=[CALL], bid=[1.96], ask=[2.00])
+        share = SimpleNamespace(con_id=1)
+        chain: Any = SimpleNamespace(
+            con_id=[CALL], bid=[1.96], ask=[2.00], underlying=share, underlying_bid=69.0, underlying_ask=69.0
+        )
         session.checker.set_halted(True)
         await session.desk.cancel_working("halted", opening_only=True)
         await decisions.flatten(chain)

@@ -9,6 +9,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +20,7 @@ from optionsib.cli import main
 from optionsib.common.config import load_config
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import BrokerNotice, CommissionReport, Execution, Halted
-from optionsib.common.types import MONEY_SCALE, Order, OrderLeg
+from optionsib.common.types import MONEY_SCALE, SECOND_NS, Order, OrderLeg
 from optionsib.execution.portfolio import Trade
 from optionsib.execution.unreported import UnreportedFill, book, explanations
 from optionsib.launchers.booking import booking_handlers
@@ -112,7 +113,9 @@ def test_a_fill_booked_by_hand_is_as_good_as_a_reported_one(
         again = await open_session(exchange.port, tmp_path)
         assert again.desk.portfolio.positions == held
         assert not again.journal.is_halted()
-        assert await again.quiet() == msgspec.structs.replace(vault, confirmation_ns=0)  # not remembered
+        assert await again.quiet() == msgspec.structs.replace(
+            vault, confirmation_ns=0, submit_ns=0
+        )  # not remembered
         await again.close()
 
     after_midnight(laboratory, tmp_path, scenario, order)
@@ -290,18 +293,59 @@ def test_a_close_is_not_booked_before_what_it_closes(laboratory: Laboratory, tmp
 def test_an_execution_of_no_order_halts_and_disputes_its_contract(
     laboratory: Laboratory, tmp_path: Path
 ) -> None:
-    """Assignment, exercise and expiry arrive without a reference."""
+    """Somebody else sells what a trade holds."""
 
     async def scenario(session: Session, exchange: PaperExchange) -> None:
         take(UnreportedFill("O1", 3, (19_800,)), session)
         session.desk.resume("books agree")
-        assigned = Execution(
-            execution_id="X.1", order_ref="", con_id=CALL, side=-1, quantity=3, price=0, at_ns=1
+        sold = Execution(
+            execution_id="X.1", order_ref="", con_id=CALL, side=-1, quantity=3, price=19_000, at_ns=1
         )
-        session.desk.take_in([assigned])
+        session.desk.take_in([sold])
         assert "-3 of contract 11, belongs to no order" in halts(tmp_path)[-1]
         assert "trades T-O1 hold it" in halts(tmp_path)[-1]
         assert session.desk.disputed == {CALL}
         assert session.desk.portfolio.positions == {CALL: 3}, "nothing is guessed into the books"
+
+    after_midnight(laboratory, tmp_path, scenario, single("O1"))
+
+
+def test_an_option_that_ends_is_booked_only_if_positions_bear_it_out(
+    laboratory: Laboratory, tmp_path: Path
+) -> None:
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        take(UnreportedFill("O1", 3, (19_800,)), session)
+        session.desk.resume("books agree")
+        count = len(halts(tmp_path))
+        session.desk.take_in(
+            [Execution(execution_id="X.1", order_ref="", con_id=CALL, side=-1, quantity=3, price=0, at_ns=1)]
+        )
+        assert (len(halts(tmp_path)), session.desk.disputed) == (count, {CALL})
+        assert session.desk.wants_positions
+        session.desk.reconcile(await session.gateway.refresh())  # the broker still counts three
+        assert "X.1 of contract 11 may end what trades hold" in halts(tmp_path)[-1]
+        assert session.desk.portfolio.positions == {CALL: 3}
+        assert not session.desk.wants_positions
+        session.clock.advance(session.clock.now_ns() + 30 * SECOND_NS)
+        assert session.desk.wants_positions, "another look, later"
+
+    after_midnight(laboratory, tmp_path, scenario, single("O1"))
+
+
+def test_a_fill_and_its_end_may_come_together(laboratory: Laboratory, tmp_path: Path) -> None:
+    """After an outage everything is told at once."""
+
+    async def scenario(session: Session, exchange: PaperExchange) -> None:
+        session.desk.resume("to be reported after all")
+        common: Any = {"con_id": CALL, "quantity": 3, "at_ns": session.clock.now_ns()}
+        filled = Execution(execution_id="F.1", order_ref="O1", side=1, price=19_800, **common)
+        ended = Execution(execution_id="X.1", order_ref="", side=-1, price=0, **common)
+        session.desk.take_in([filled, ended])
+        assert not session.journal.is_halted()
+        state = msgspec.structs.replace(await session.gateway.refresh(), positions={})
+        assert session.desk.reconcile(state) == []
+        assert not session.journal.is_halted()
+        assert session.desk.portfolio.positions == {}
+        assert session.desk.portfolio.trades["T-O1"].closed == 3
 
     after_midnight(laboratory, tmp_path, scenario, single("O1"))

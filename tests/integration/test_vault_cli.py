@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import stat
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 pytest.importorskip("solders")
@@ -18,9 +22,16 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from spl.token.instructions import get_associated_token_address
 
+from optionsib.bus.journal import Journal
 from optionsib.cli import main
 from optionsib.common.clock import SystemClock
+from optionsib.common.config import load_config
+from optionsib.common.errors import ConfigError
+from optionsib.common.events import Event, LedgerEntry
+from optionsib.vault.books import transfer
 from optionsib.vault.client import SolanaVault
+from optionsib.vault.ledger import VaultLedger
+from optionsib.vault.mandates import refuse_other_symbol, symbols_hash
 from optionsib.vault.program_client import CloseMessage, ed25519_instruction
 from optionsib.vault.signer_files import PASSPHRASE_VARIABLE, signer_of
 from optionsib.vault.signers import LocalSigner
@@ -122,6 +133,139 @@ def test_a_vault_from_creation_to_withdrawal(command: Command, trading: Trading)
     assert "4 records" in command("verify")
     assert "withdraw" in command("history")
     assert "free             0.000000 USDT" in command("status")
+
+
+def journaled(
+    path: Path, running: Chain, trading: Trading, change: Callable[[list[Event]], list[Event]] = list
+) -> Path:
+    """Journal what a daemon's ledger has of this vault, changed."""
+    events: list[Event] = []
+
+    async def book(rpc: Any) -> None:
+        vault = SolanaVault(
+            rpc, program=trading.program, mint=USDT_MINT, trader=trading.trader.pubkey(), clock=SystemClock()
+        )
+        place = (str(trading.cluster), str(trading.program), str(trading.vault))
+        ledger = VaultLedger(SystemClock(), events.append, place=place, trade_seconds=3_600)
+        for entry in await vault.history():
+            for logged in entry.events:
+                ledger.book(logged.record, paid=True, signature=entry.signature)
+
+    run(running, book)
+    with Journal.create(path, {"seed": 1}) as journal:
+        for event in change(events):
+            journal.append_durable(event, 1)
+    return path
+
+
+def test_verify_names_what_chain_and_journal_do_not_share(
+    command: Command,
+    trading: Trading,
+    running: Chain,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    created(command, trading)
+    command("deposit", "1000", "--signer", "environment:TEST_TRADER")
+    command("withdraw", "250", "--signer", "environment:TEST_TRADER")
+    assert "3 records, each hash recomputed" in command("verify")
+    good = journaled(tmp_path / "good.sqlite", running, trading)
+    printed = command("verify", str(good))
+    assert "3 records" in printed
+    assert "the ledger has each of them once" in printed
+
+    def differences(path: Path) -> list[str]:
+        assert main(["vault", "verify", str(path)]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert all(line.startswith("DIFFERENCE: ") for line in lines)
+        return lines
+
+    (missing,) = differences(
+        journaled(tmp_path / "missing.sqlite", running, trading, lambda found: [*found[:1], *found[2:]])
+    )
+    assert "record 1 (deposit, 1,000.000000 USDT) of" in missing
+    assert "is not in the ledger" in missing
+
+    def invented(found: list[Event]) -> list[Event]:
+        assert isinstance(found[1], LedgerEntry)
+        return [*found, msgspec.structs.replace(found[1], reference="chain 7", signature="nowhere")]
+
+    (extra,) = differences(journaled(tmp_path / "extra.sqlite", running, trading, invented))
+    assert "the ledger has record 7 (deposit of nowhere), the chain has not" in extra
+
+    def bent(found: list[Event]) -> list[Event]:
+        assert isinstance(found[1], LedgerEntry)
+        return [
+            found[0],
+            msgspec.structs.replace(found[1], postings=transfer("outside", "free", 1)),
+            found[2],
+        ]
+
+    (moved,) = differences(journaled(tmp_path / "bent.sqlite", running, trading, bent))
+    assert "moves free +1,000.000000, outside -1,000.000000; the ledger has free +0.000001" in moved
+
+    with sqlite3.connect(good) as connection:
+        (payload,) = connection.execute("SELECT payload FROM records WHERE seq = 2").fetchone()
+        changed = payload.replace(b"deposit", b"Deposit")
+        assert changed != payload
+        connection.execute("UPDATE records SET payload = ? WHERE seq = 2", (changed,))
+    (tampered,) = differences(good)
+    assert "is bad at record 2: its content does not match its hash" in tampered
+    assert "no journal" in command("verify", str(tmp_path / "none.sqlite"), fails=1)
+
+
+class OtherNode(BaseHTTPRequestHandler):
+    """A node that has none of the local chain's own methods."""
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        error = {"code": -32601, "message": "Method not found"}
+        body = json.dumps({"jsonrpc": "2.0", "id": request["id"], "error": error}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *words: object) -> None:
+        return None
+
+
+def test_a_local_chain_gives_sol_and_usdt_away(
+    command: Command, trading: Trading, running: Chain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PASSPHRASE_VARIABLE, PASSPHRASE)
+    key = str(tmp_path / "new.key")
+    command("key", "new", key)
+    owner, account = command("key", "show", key).strip(), command("key", "account", key).strip()
+    assert account == str(get_associated_token_address(Pubkey.from_string(owner), USDT_MINT))
+    assert command("fund", owner, "--sol", "2.5", "--usdt", "40") == (
+        f"{owner}: 2.5 SOL; 40 USDT in {account}\n"
+    )
+
+    async def look(rpc: Any) -> tuple[int, int]:
+        lamports = (await rpc.get_balance(Pubkey.from_string(owner))).value
+        return lamports, int((await rpc.get_token_account_balance(Pubkey.from_string(account))).value.amount)
+
+    assert run(running, look) == (2_500_000_000, 40_000_000)
+    assert "expected an address" in command("fund", "abc", fails=1)
+    assert "no answer" in command("fund", owner, "--rpc", "http://127.0.0.1:9", fails=1)
+    with HTTPServer(("127.0.0.1", 0), OtherNode) as node:
+        threading.Thread(target=node.handle_request, daemon=True).start()
+        refused = command("fund", owner, "--rpc", f"http://127.0.0.1:{node.server_port}", fails=1)
+    assert "nobody gives SOL or USDT away elsewhere" in refused
+
+
+def test_a_daemon_trades_what_the_mandate_allows(trading: Trading) -> None:
+    config = load_config("paper").vault
+    mandate = trading.mandate(symbols_hash=symbols_hash(["SPY", "SIMX"]))
+    several = config.model_copy(update={"symbols": "SIMX, SPY"})
+    refuse_other_symbol(mandate, several, "SPY")
+    refuse_other_symbol(trading.mandate(), config, "anything")  # a mandate without symbols
+    with pytest.raises(ConfigError, match="the mandate's symbols are not SPY: expected them in"):
+        refuse_other_symbol(mandate, config, "SPY")
+    with pytest.raises(ConfigError, match="is QQQ; the mandate allows SIMX, SPY"):
+        refuse_other_symbol(mandate, several, "QQQ")
 
 
 def test_a_mandate_changes_after_its_timelock(command: Command, trading: Trading, running: Chain) -> None:

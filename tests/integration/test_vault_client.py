@@ -427,7 +427,7 @@ def test_an_error_in_any_words_has_a_name(answer: Any, kind: type[Exception], wo
 
     async def scenario() -> None:
         async with odd_node(reply) as url, connect(url) as rpc:
-            await call(rpc, "getSlot")
+            await call(rpc, object, "getSlot")
 
     with pytest.raises(kind, match=words):
         asyncio.run(scenario())
@@ -439,7 +439,7 @@ def test_an_api_key_in_the_address_is_never_shown(status: str, caplog: pytest.Lo
 
     async def scenario(url_change: str) -> None:
         async with odd_node(lambda request: http({}, status)) as url, connect(url + url_change) as rpc:
-            await call(rpc, "getSlot")
+            await call(rpc, object, "getSlot")
 
     with pytest.raises(RpcUnavailableError) as caught:
         asyncio.run(scenario(""))
@@ -477,7 +477,7 @@ def test_a_network_that_loses_half_settles_once(running: Chain, monkeypatch: pyt
             faults = {
                 "seed": 5, "processed_ms": 50, "drop": 0.3, "duplicate": 0.3, "rpc_unavailable": 0.15,
                 "rpc_lost_answer": 0.2, "rpc_error": 0.1,
-                "methods": ["sendTransaction", "getSignatureStatuses", "getBlockHeight"],
+                "methods": ["sendTransaction", "getSignatureStatuses", "getEpochInfo"],
             }  # fmt: skip
             await own(rpc, "setFault", faults)
             try:

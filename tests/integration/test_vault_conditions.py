@@ -148,7 +148,10 @@ def test_a_loss_above_the_escrow_is_a_shortfall() -> None:
 class Silent:
     """An attestor that is not there."""
 
+    asked = 0
+
     async def attest(self, request: AttestationRequest) -> Any:
+        self.asked += 1
         raise AttestorDownError("nobody answers")
 
 
@@ -161,6 +164,34 @@ def test_a_silent_attestor_is_named_and_waited_for() -> None:
         desk.service.attestor = desk.attestor
         await desk.settle(rounds=5)
         assert desk.service.conditions() == {}
+
+    played(scenario)
+
+
+def test_a_silent_attestor_is_asked_once_a_round_and_holds_no_open_up() -> None:
+    async def scenario(desk: Desk) -> None:
+        for number in (1, 2, 3):
+            assert desk.order(f"O{number}", f"T{number}", 1, loss=300) is None
+        for number in (1, 2):
+            desk.fill(f"O{number}", 1, 1, (25_000, 11_000))
+        await desk.settle(rounds=5)
+        desk.service.attestor = silent = Silent()
+        for number in (1, 2):
+            desk.order(f"C{number}", f"T{number}", 1, legs=BACK)
+            desk.fill(f"C{number}", 1, 1, (27_000, 11_000))
+        desk.fill("O3", 1, 1, (25_000, 11_000))
+        await desk.service.advance()
+        assert silent.asked == 1
+        assert {intent: name for intent, (name, _) in desk.service.outbox.troubles.items()} == {
+            state.intent.number: C.ATTESTOR_DOWN
+            for state in desk.ledger.waiting()
+            if state.intent.kind == "close"
+        }
+        await desk.service.advance()
+        assert desk.ledger.trades[3].is_open
+        desk.service.attestor = desk.attestor
+        await desk.settle(rounds=5)
+        assert not desk.ledger.waiting()
 
     played(scenario)
 
@@ -270,7 +301,7 @@ def test_a_mint_in_other_hands_opens_nothing() -> None:
     async def scenario(desk: Desk) -> None:
         reading = desk.service.reading
         assert reading is not None
-        desk.service.reading = msgspec.structs.replace(reading, freeze_authority=None)
+        desk.service.outbox.reading = msgspec.structs.replace(reading, freeze_authority=None)
         assert "freeze authority None" in desk.service.conditions()[C.MINT_CHANGED]
         assert (desk.order("O1", "T1", 1, loss=1) or "").startswith("MINT_CHANGED")
 
@@ -301,6 +332,34 @@ def test_trades_are_extended_before_they_expire_and_the_engine_is_heard() -> Non
         closed(desk)
         await desk.settle(rounds=5)
         assert desk.ledger.books.balances["escrow"] == 0
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_a_trade_whose_close_cannot_settle_yet_does_not_expire(units: int) -> None:
+    """Neither one whose whole escrow its close takes, nor one of which something stays."""
+
+    async def scenario(desk: Desk) -> None:
+        assert desk.order("O1", "T1", units, loss=300) is None
+        desk.fill("O1", 1, units, (25_000, 11_000))
+        await desk.settle(rounds=5)
+        desk.service.attestor = Silent()
+        closed(desk)
+        for _ in range(2 * 86_400 // 800):  # twice as long as it was opened for
+            desk.pass_seconds(800)
+            for _ in range(3):
+                await desk.service.advance()
+                desk.pass_seconds(2)
+        found = await desk.vault.trade(1)
+        assert found is not None
+        assert found.expiry > desk.clock.now_ns() // 10**9
+        assert set(desk.service.conditions()) == {C.ATTESTOR_DOWN}
+        desk.service.attestor = desk.attestor
+        await desk.settle(rounds=10)
+        assert desk.service.conditions() == {}
+        found = await desk.vault.trade(1)
+        assert (0 if found is None else found.remaining) == (units - 1) * 150 * USDT
 
     played(scenario)
 
@@ -433,5 +492,186 @@ def test_what_fills_after_the_end_of_its_order_is_unfunded(before: int) -> None:
         assert "1 units filled after the order's end" in desk.service.conditions()[C.UNFUNDED]
         await desk.start()
         await is_told(desk, C.UNFUNDED)
+
+    played(scenario)
+
+
+@pytest.mark.parametrize("late", ["everything", "log"])
+def test_an_open_that_a_late_node_does_not_show_is_not_unfunded(late: str) -> None:
+    """The transaction landed; the node that is asked says that it expired, and has not its record."""
+
+    async def scenario(desk: Desk) -> None:
+        stale = await desk.vault.read(desk.engine.public_key)
+        assert desk.order("O1", "T1", 1, loss=300) is None
+        desk.fill("O1", 1, 1, (25_000, 11_000))
+        await desk.service.advance()
+        desk.pass_seconds(5)
+        assert await desk.vault.trade(1) is not None
+
+        async def unknown(signatures: Any) -> list[None]:
+            return [None for _ in signatures]
+
+        async def expired(height: int) -> bool:
+            return height > 0
+
+        async def read(*keys: Any) -> Any:
+            return stale
+
+        async def history(after: str | None = None) -> list[Any]:
+            return []
+
+        blind: dict[str, Any] = {"status": unknown, "is_expired": expired, "history": history}
+        if late == "everything":
+            blind["read"] = read
+        with pytest.MonkeyPatch.context() as patch:
+            for name, answer in blind.items():
+                patch.setattr(desk.vault, name, answer)
+            for _ in range(3):
+                await desk.service.advance()
+                assert C.RPC_DOWN in desk.service.conditions()
+                assert C.UNFUNDED not in desk.service.conditions()
+        await desk.settle(rounds=5)
+        assert desk.service.conditions() == {}
+        closed(desk)
+        await desk.settle(rounds=9)
+        assert desk.service.conditions() == {}
+        assert desk.ledger.books.balances["escrow"] == 0
+
+    played(scenario)
+
+
+def test_a_reduce_that_the_log_shows_late_happens_once() -> None:
+    async def scenario(desk: Desk) -> None:
+        assert desk.order("O1", "T1", 4, loss=400) is None
+        desk.fill("O1", 1, 3, (25_000, 11_000))
+        await desk.settle(rounds=5)
+        desk.cancel("O1")
+        await desk.service.advance()
+        desk.pass_seconds(5)
+
+        async def unknown(signatures: Any) -> list[None]:
+            return [None for _ in signatures]
+
+        async def expired(height: int) -> bool:
+            return height > 0
+
+        async def history(after: str | None = None) -> list[Any]:
+            return []
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name, answer in (("status", unknown), ("is_expired", expired), ("history", history)):
+                patch.setattr(desk.vault, name, answer)
+            for _ in range(3):
+                await desk.service.advance()
+                desk.pass_seconds(5)
+        await desk.settle(rounds=9)
+        found = await desk.vault.trade(1)
+        assert found is not None
+        assert found.remaining == 300 * USDT
+        assert desk.service.conditions() == {}
+
+    played(scenario)
+
+
+def test_a_record_that_the_log_shows_late_is_booked_when_it_does() -> None:
+    async def scenario(desk: Desk) -> None:
+        await opened(desk)
+        trader, payout = desk.chain.signer("trader"), desk.chain.usdt_account("trader")
+        for amount in (7, 11):
+            take = desk.vault.program.withdraw(desk.vault.trader, payout, amount * USDT)
+            await desk.vault.run([take], signers=[trader])
+        whole = desk.vault.history
+
+        async def without_the_first(after: str | None = None) -> Any:
+            return (await whole(after))[1:]
+
+        free = desk.service.state(0).free
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(desk.vault, "history", without_the_first)
+            await desk.service.advance()
+            assert C.LEDGER_MISMATCH in desk.service.conditions()
+        await desk.service.advance()
+        assert desk.service.conditions() == {}
+        assert desk.service.state(0).free == free - 18 * USDT
+
+    played(scenario)
+
+
+def test_a_new_journal_goes_on_behind_the_trades_of_the_vault() -> None:
+    async def scenario(desk: Desk) -> None:
+        await opened(desk)
+        closed(desk)
+        await desk.settle(rounds=9)
+        desk.journal.clear()
+        await desk.start()
+        assert desk.order("O2", "T2", 1, loss=300) is None
+        desk.fill("O2", 1, 1, (25_000, 11_000))
+        await desk.settle(rounds=5)
+        assert desk.service.conditions() == {}
+        assert list(desk.ledger.trades) == [2]
+        assert desk.ledger.books.balances["escrow"] == 300 * USDT
+
+    played(scenario)
+
+
+@pytest.mark.parametrize(
+    ("cap", "terms"),
+    [
+        ("day_loss_cap", {"day_loss_cap": 500 * USDT, "total_cap": 500 * USDT, "trade_cap": 500 * USDT}),
+        (
+            "lifetime_loss_cap",
+            {
+                "lifetime_loss_cap": 500 * USDT,
+                "day_loss_cap": 500 * USDT,
+                "total_cap": 500 * USDT,
+                "trade_cap": 500 * USDT,
+            },
+        ),
+    ],
+)
+def test_what_was_lost_counts_in_the_caps(cap: str, terms: dict[str, int]) -> None:
+    """The loss of a day is forgotten after 25 hours, whatever the vault did since; that of a life never."""
+
+    async def scenario(desk: Desk) -> None:
+        await opened(desk)
+        closed(desk, price=11_000)  # all that was paid is lost: 142.60 with commissions
+        await desk.settle(rounds=9)
+        refusal = desk.order("O2", "T2", 1, loss=400)
+        assert refusal is not None
+        assert "day_loss_cap" in refusal
+        for hour in range(26):
+            assert hour > 24 or desk.order(f"H{hour}", f"H{hour}", 1, loss=400) is not None
+            desk.pass_seconds(3_600)
+            await desk.settle(rounds=3)
+        refusal = desk.order("O3", "T3", 1, loss=400)
+        assert (refusal is None) == (cap == "day_loss_cap"), refusal
+        assert refusal is None or cap in refusal
+
+    played(scenario, **terms)
+
+
+def test_what_is_reserved_counts_in_the_caps() -> None:
+    async def scenario(desk: Desk) -> None:
+        assert desk.order("O1", "T1", 1, loss=300) is None
+        refusal = desk.order("O2", "T2", 1, loss=300)
+        assert refusal is not None
+        assert "total_cap" in refusal
+
+    played(scenario, total_cap=500 * USDT, trade_cap=500 * USDT)
+
+
+def test_a_signature_that_is_none_sends_nothing() -> None:
+    class Lying:
+        def __init__(self, public_key: Pubkey) -> None:
+            self.public_key = public_key
+
+        async def sign(self, message: bytes) -> Signature:
+            return Signature.default()
+
+    async def scenario(desk: Desk) -> None:
+        trader = desk.vault.trader
+        beat = desk.vault.program.heartbeat(trader, desk.engine.public_key)
+        with pytest.raises(SignerError, match="a signature that is none; nothing was sent"):
+            await desk.vault.prepare([beat], signers=[Lying(desk.engine.public_key)])
 
     played(scenario)

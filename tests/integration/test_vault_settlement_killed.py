@@ -17,7 +17,7 @@ pytest.importorskip("solders")
 from tests.integration.test_vault_settlement import day
 from tests.vault_desk import Desk, play
 
-PARTS = 4
+PARTS = 8
 
 
 def run(*words: str | int | Path, kill_at: str = "") -> subprocess.CompletedProcess[str]:

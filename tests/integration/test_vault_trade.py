@@ -10,7 +10,9 @@ import pytest
 
 pytest.importorskip("solders")
 
+from solana.rpc.async_api import AsyncClient
 from solana.rpc.core import RPCException
+from solders.account import Account
 from solders.hash import Hash
 from solders.instruction import Instruction
 from solders.keypair import Keypair
@@ -70,6 +72,12 @@ async def tokens(rpc: Any, account: Pubkey) -> int:
     return int((await rpc.get_token_account_balance(account)).value.amount)
 
 
+async def account_of(rpc: AsyncClient, address: Pubkey) -> Account:
+    found = (await rpc.get_account_info(address)).value
+    assert found is not None, f"nothing at {address}"
+    return found
+
+
 async def now(rpc: Any) -> int:
     return int((await own(rpc, "info"))["unixTimeNs"]) // 10**9
 
@@ -89,7 +97,7 @@ def test_a_trade_with_profit_one_with_loss_and_a_withdrawal(running: Chain) -> N
                 )
                 assert await tokens(rpc, own_accounts.escrow) == AMOUNT
                 address = program.trade_address(own_accounts.vault, number)
-                opened = program.decode_trade(bytes((await rpc.get_account_info(address)).value.data))
+                opened = program.decode_trade(bytes((await account_of(rpc, address)).data))
                 assert (opened.amount, opened.trade_id, opened.remaining) == (AMOUNT, number, AMOUNT)
                 closing = trading.close(opened, share=AMOUNT, pnl=pnl, valid_until=at + 600)
                 events += audit_events(
@@ -112,7 +120,7 @@ def test_a_trade_with_profit_one_with_loss_and_a_withdrawal(running: Chain) -> N
             for event in events:
                 audit = next_audit(audit, event.record)
                 assert event.audit == audit
-            vault = program.decode_vault(bytes((await rpc.get_account_info(own_accounts.vault)).value.data))
+            vault = program.decode_vault(bytes((await account_of(rpc, own_accounts.vault)).data))
             assert vault.audit == events[-1].audit
             assert vault.sequence == len(events) == 7
 
@@ -144,10 +152,10 @@ def test_the_program_is_the_committed_one_and_immutable(running: Chain) -> None:
     async def scenario() -> None:
         async with client(running) as rpc:
             program = Pubkey.from_string(running.facts["program"])
-            account = (await rpc.get_account_info(program)).value
+            account = await account_of(rpc, program)
             assert account.executable
             assert account.owner == UPGRADEABLE_LOADER
-            code = (await rpc.get_account_info(program_data_address(program))).value.data
+            code = (await account_of(rpc, program_data_address(program))).data
             assert bytes(code)[45:] == program_file(PROGRAM_FILE).read_bytes()
             assert code[12] == 0  # no upgrade authority
 
@@ -165,7 +173,7 @@ def test_a_restarted_chain_runs_the_program_on(tmp_path: Any) -> None:
         async with asyncio.timeout(60), client(running) as rpc:
             trading = trading_on(running)
             address = trading.client.trade_address(trading.vault, 1)
-            opened = trading.client.decode_trade(bytes((await rpc.get_account_info(address)).value.data))
+            opened = trading.client.decode_trade(bytes((await account_of(rpc, address)).data))
             with pytest.raises(RPCException) as caught:
                 await do(rpc, [trading.client.expire(trading.trader.pubkey(), opened)], trading.fees)
             error = decode_error(caught.value.args[0].data.err)

@@ -140,9 +140,7 @@ def test_every_close_is_signed_and_their_sum_is_the_cash(story: tuple[list[Told]
         )
         assert asyncio.run(attestor.attest(request)).signature
     if not held:
-        # a commission that is shared by two closes is rounded up in both
-        shared = len(closes)
-        assert 0 <= cash_of(told) - sum(terms.pnl for terms in closes) <= 2 * shared
+        assert cash_of(told) == sum(terms.pnl for terms in closes)
 
 
 @settings(max_examples=150, deadline=None)

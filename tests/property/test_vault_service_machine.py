@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 pytest.importorskip("solders")
 
-from tests.vault_desk import BACK, DEPOSIT, FUNDED, Desk
+from tests.vault_desk import BACK, DEPOSIT, FUNDED, LONG, SHORT, STOCK, STRIKES, Desk
 
 from optionsib.common.events import LedgerEntry, VaultIntent, VaultOutcome
 from optionsib.vault.conditions import VaultCondition
@@ -62,10 +62,7 @@ class Settling(RuleBasedStateMachine):
 
     def held(self) -> dict[str, int]:
         """Units of each trade that nobody has closed."""
-        found: Counter[str] = Counter()
-        for one in self.desk.manager.records.values():
-            found[one.order.trade_id] += one.filled * (1 if one.order.purpose == "open" else -1)
-        return {trade: units for trade, units in found.items() if units}
+        return {name: t.held[LONG] for name, t in self.desk.portfolio.trades.items() if t.held}
 
     @rule(units=st.integers(1, 3), loss=st.sampled_from([150, 700, 2_001]))
     def order(self, units: int, loss: int) -> None:
@@ -95,6 +92,18 @@ class Settling(RuleBasedStateMachine):
         ref, units = f"C{self.number}", data.draw(st.integers(1, held[trade]))
         assert self.desk.order(ref, trade, units, legs=BACK) is None
         self.desk.fill(ref, 0, units, (price, 11_000))
+
+    @precondition(lambda self: self.held())
+    @rule(data=st.data(), delivers=st.booleans())
+    def expire(self, data: st.DataObject, delivers: bool) -> None:
+        """Some of all units end without an order, in the money or not; the shares of both legs cancel out."""
+        self.number += 1
+        units = data.draw(st.integers(1, sum(self.held().values())))
+        for con_id, side in ((LONG, -1), (SHORT, 1)):
+            parts = [(con_id, side * units, 0)]
+            if delivers:
+                parts.append((STOCK, -side * 100 * units, STRIKES[con_id]))
+            self.desk.end(f"E{self.number}-{con_id}", *parts)
 
     # --- the chain and the machine ----------------------------------------------------------------------
 
@@ -165,7 +174,15 @@ class Settling(RuleBasedStateMachine):
     def settled(self) -> None:
         desk = self.desk
         assert not desk.ledger.waiting()
-        assert set(desk.service.conditions()) <= {VaultCondition.UNFUNDED, VaultCondition.SHORTFALL}
+        assert set(desk.service.conditions()) <= {
+            VaultCondition.UNFUNDED, VaultCondition.SHORTFALL, VaultCondition.DELIVERED
+        }  # fmt: skip
+        for trade in desk.portfolio.trades.values():
+            closes = [
+                e for e in desk.journal
+                if isinstance(e, VaultIntent) and e.kind == "close" and e.trade_id == trade.trade_id
+            ]  # fmt: skip
+            assert trade.held or sum(e.pnl for e in closes) == trade.cash - trade.fees
         reading = asyncio.run(desk.vault.read())
         assert reading.vault is not None
         assert reading.funds is not None

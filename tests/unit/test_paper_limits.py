@@ -18,6 +18,13 @@ def test_fifty_messages_a_second_pass_and_the_fiftyfirst_is_refused() -> None:
     assert rate.take(1.005) is not Verdict.REFUSE  # the first one is more than a second old
 
 
+def test_an_exchange_that_plays_faster_counts_its_own_seconds() -> None:
+    faster = Limits().at_speed(60.0)
+    assert (faster.messages_per_second, faster.notice_at, faster.strikes) == (3_000, 2_640, 3)
+    assert Limits().at_speed(0.5) == Limits().at_speed(1.0) == Limits()
+    assert Limits.off().at_speed(60.0) == Limits.off()
+
+
 def test_the_third_second_above_the_limit_disconnects() -> None:
     rate = MessageRate(Limits())
     seen = [[rate.take(2.0 * second + 0.001 * k) for k in range(60)] for second in range(3)]

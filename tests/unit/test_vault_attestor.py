@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -43,10 +45,12 @@ CLUSTER, PROGRAM, VAULT = (str(DemoSigner(1, name).public_key) for name in ("clu
 SIGNER = DemoSigner(1, "attestor")
 
 
-def execution(name: str, con_id: int, side: int, quantity: int, price: int, **more: Any) -> Execution:
+def execution(
+    name: str, con_id: int, side: int, quantity: int, price: int, order_ref: str = "O", **more: Any
+) -> Execution:
     return Execution(
         execution_id=name,
-        order_ref="",
+        order_ref=order_ref,
         con_id=con_id,
         side=side,
         quantity=quantity,
@@ -63,7 +67,15 @@ def attestor(path: Path | None = None) -> Attestor:
     )
     found.learn(
         [
-            Contract(con_id=CALL, symbol="TST", security_type="OPT", multiplier=100),
+            Contract(
+                con_id=CALL,
+                symbol="TST",
+                security_type="OPT",
+                multiplier=100,
+                right="C",
+                strike=500_000,
+                expiry_date="20231117",
+            ),
             Contract(con_id=HIGHER, symbol="TST", security_type="OPT", multiplier=100),
             Contract(con_id=STOCK, symbol="TST", security_type="STK", multiplier=1),
         ]
@@ -218,8 +230,9 @@ def test_no_execution_counts_twice() -> None:
 def test_one_assignment_serves_two_trades_by_quantity() -> None:
     one = attestor()
     sold = [execution(f"s{number}.01", CALL, -1, 1, 20_000) for number in (1, 2)]
-    assigned = execution("x.01", CALL, 1, 2, 0)
-    delivered, covered = execution("y.01", STOCK, -1, 200, 500_000), execution("z.01", STOCK, 1, 200, 505_000)
+    assigned = execution("x.01", CALL, 1, 2, 0, "")
+    delivered = execution("y.01", STOCK, -1, 200, 500_000, "")
+    covered = execution("z.01", STOCK, 1, 200, 505_000)
     see(one, *sold, assigned, commission=0)
     see(one, delivered, covered, commission=5_000)
     pnl = 200_000_000 - 50_000_000 - 1_000_000  # credit, less 0.50 a share, less 200 x 0.005 commission
@@ -232,6 +245,119 @@ def test_one_assignment_serves_two_trades_by_quantity() -> None:
             ask(one, **terms, closing=(ExecutionUse("x.01", 1), ExecutionUse("y.01", 100)))
         whole = (ExecutionUse("x.01", 1), ExecutionUse("y.01", 100), ExecutionUse("z.01", 100))
         assert ask(one, **terms, closing=whole).signature
+
+
+SHORT_CALL: dict[str, Any] = {
+    "opened": 1, "units_before": 1, "units": 1, "opening": (ExecutionUse("s.01", 1),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("told", "uses", "words"),
+    [
+        ([("x.01", CALL, 1, 1, 40_000)], ("x.01",), "before its expiry"),
+        ([("x.01", STOCK, 1, 1, 0)], ("x.01",), "no option of this close delivers"),
+        ([("x.01", CALL, 1, 1, 0), ("y.01", STOCK, -1, 100, 499_900)], ("x.01", "y.01"), "delivers -100"),
+        ([("x.01", CALL, 1, 1, 0), ("y.01", STOCK, 1, 100, 500_000)], ("x.01", "y.01"), "delivers"),
+        ([("x.01", CALL, 1, 1, 0), ("y.01", STOCK, -1, 101, 500_000)], ("x.01", "y.01"), "delivers -101"),
+        (
+            [("x.01", CALL, 1, 1, 0), ("y.01", STOCK, -1, 100, 500_000), ("w.01", STOCK, -1, 1, 500_000)],
+            ("x.01", "y.01", "w.01"),
+            r"w\.01 has no order",
+        ),
+    ],
+)
+def test_an_execution_of_no_order_must_be_the_end_of_an_option(told: Any, uses: Any, words: str) -> None:
+    one = attestor()
+    see(
+        one, execution("s.01", CALL, -1, 1, 20_000), *(execution(n, c, s, q, p, "") for n, c, s, q, p in told)
+    )
+    sizes = {each[0]: each[3] for each in told}
+    with pytest.raises(AttestationRefusedError, match=words):
+        ask(one, **SHORT_CALL, closing=tuple(ExecutionUse(name, sizes[name]) for name in uses))
+    assert one.status()["closes"] == 0
+
+
+def test_an_order_is_known_by_its_permid_too() -> None:
+    one = attestor()
+    see(one, execution("s.01", CALL, -1, 1, 20_000), execution("x.01", CALL, 1, 1, 0, "", perm_id=7))
+    see(one, execution("y.01", STOCK, -1, 100, 500_000, "", perm_id=8), commission=0)
+    see(one, execution("z.01", STOCK, 1, 100, 505_000, "", perm_id=9), commission=0)  # without its reference
+    closing = (ExecutionUse("x.01", 1), ExecutionUse("y.01", 100), ExecutionUse("z.01", 100))
+    with pytest.raises(AttestationRefusedError, match=r"execution z\.01 has no order"):
+        ask(one, **SHORT_CALL, closing=closing)
+    see(one, execution("combo.01", 0, 1, 1, 1, "O9", is_combo=True, perm_id=9))
+    assert ask(one, **SHORT_CALL, closing=closing, pnl=200_000_000 - 50_000_000 - 2 * 650_000).signature
+
+
+def test_a_cash_settlement_counts_from_its_expiry_date_on() -> None:
+    one = attestor()
+    for name, at in (("x.01", NOW + 2 * 86_400), ("y.01", NOW + 3 * 86_400)):  # 16 and 17 November 2023
+        settled = execution(name, CALL, 1, 1, 15_000, "")
+        see(one, msgspec.structs.replace(settled, at_ns=at * SECOND_NS), commission=0)
+    see(one, execution("s.01", CALL, -1, 1, 20_000), commission=0)
+    with pytest.raises(AttestationRefusedError, match="on 20231116, before its expiry"):
+        ask(one, **SHORT_CALL, closing=(ExecutionUse("x.01", 1),))
+    assert ask(one, **SHORT_CALL, closing=(ExecutionUse("y.01", 1),), pnl=50_000_000).signature
+
+
+def test_what_ends_without_an_order_closes_all_that_is_left() -> None:
+    one = attestor()
+    see(one, execution("s.01", CALL, -1, 2, 20_000), execution("x.01", CALL, 1, 1, 0, ""), commission=0)
+    terms = {"opened": 2, "units_before": 2, "units": 1, "opening": (ExecutionUse("s.01", 2),)}
+    with pytest.raises(AttestationRefusedError, match="closes all that is left or nothing"):
+        ask(one, **terms, closing=(ExecutionUse("x.01", 1),), pnl=200_000_000)
+
+
+def test_parts_of_one_commission_add_up() -> None:
+    one = attestor()
+    see(one, execution("s.01", CALL, -1, 3, 20_000), commission=0)
+    one.observe(execution("c.01", CALL, 1, 3, 10_000))
+    one.observe(CommissionReport(execution_id="c.01", amount=1_000_000))
+    for number, cost in enumerate((333_334, 333_333, 333_333)):
+        terms = {"opened": 3, "units_before": 3 - number, "units": 1, "close_number": number}
+        pnl, use = 100_000_000 - cost, (ExecutionUse("c.01", 1),)
+        assert ask(one, **terms, opening=(ExecutionUse("s.01", 3),), closing=use, pnl=pnl).signature
+
+
+def test_a_memory_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "attestor.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(
+            """
+            CREATE TABLE owner (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL) STRICT;
+            CREATE TABLE executions (
+                id TEXT PRIMARY KEY, stem TEXT NOT NULL, con_id INTEGER NOT NULL, side INTEGER NOT NULL,
+                quantity INTEGER NOT NULL, price INTEGER NOT NULL, at_ns INTEGER NOT NULL,
+                corrected_by TEXT NOT NULL DEFAULT ''
+            ) STRICT;
+            CREATE INDEX stems ON executions (stem);
+            CREATE TABLE commissions (id TEXT PRIMARY KEY, amount INTEGER NOT NULL) STRICT;
+            CREATE TABLE multipliers (con_id INTEGER PRIMARY KEY, multiplier INTEGER NOT NULL) STRICT;
+            CREATE TABLE closes (trade_id INTEGER, number INTEGER, PRIMARY KEY (trade_id, number)) STRICT;
+            CREATE TABLE closings (id TEXT, trade_id INTEGER, number INTEGER, quantity INTEGER) STRICT;
+            INSERT INTO owner VALUES (1, 'test');
+            INSERT INTO executions (id, stem, con_id, side, quantity, price, at_ns) VALUES
+                ('x.01', 'x', 10, 1, 1, 0, 0);
+            INSERT INTO multipliers VALUES (10, 50);
+            PRAGMA user_version = 1;
+            """
+        )
+    for _ in range(2):
+        store = AttestorStore(path, "test")
+        contract = store.contract(10)
+        assert contract is not None
+        assert contract.multiplier == 50
+        seen = store.execution("x.01")
+        assert seen is not None
+        assert seen.is_ordered, "nobody knows better"
+        store.close()
+    store = AttestorStore(path, "test")
+    store.put_execution(execution("x.01", 10, 1, 1, 0, "", perm_id=3))
+    seen = store.execution("x.01")
+    assert seen is not None
+    assert (seen.is_ordered, seen.perm_id) == (False, 3)
+    store.close()
 
 
 def test_a_correction_replaces_before_and_is_told_after() -> None:

@@ -266,3 +266,27 @@ def test_nothing_is_sent_in_the_clear_to_another_machine() -> None:
 
     with pytest.raises(SignerError, match="does not answer"):
         asyncio.run(gone())
+
+
+def test_what_goes_over_http_passes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Http is for the loopback alone; a proxy of the environment would see message and token."""
+    passed: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passed.append(await reader.read(4_096))
+        writer.close()
+
+    async def ask() -> None:
+        server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, address)
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        async with server:
+            signer = RemoteSigner("http://127.0.0.1:1/sign", PAIR.pubkey(), SecretStr("a planted token"))
+            with pytest.raises(SignerError, match="does not answer"):
+                await signer.sign(b"m")
+
+    asyncio.run(ask())
+    assert passed == []

@@ -169,6 +169,18 @@ Booking LimitEngine::fill(OrderHandle handle, std::int64_t quantity, std::option
     return Booking::ok;
 }
 
+void LimitEngine::deliver(std::uint32_t contract, std::int64_t quantity, Money cash, std::uint32_t trade,
+                          std::uint32_t strategy, std::uint32_t number) {
+    const Guard guard(*this);
+    if (quantity != 0) {
+        move_position(number, strategy, contract, quantity);
+        if (trade < trades_.size()) book(trades_[trade], contract, quantity);
+    }
+    Account& account = accounts_[number];
+    account.cash = static_cast<Money>(Int128{account.cash} + cash);
+    settle(account);
+}
+
 Booking LimitEngine::finish(OrderHandle handle) {
     const Guard guard(*this);
     WorkingOrder* order = find(handle);

@@ -332,6 +332,9 @@ class VaultConfig(Section):
     total_cap: Decimal = Field(default=Decimal(10_000), gt=0, description="mandate: all open trades")
     day_loss_cap: Decimal = Field(default=Decimal(10_000), gt=0, description="mandate: losses of 24 hours")
     lifetime_loss_cap: Decimal = Field(default=Decimal(100_000), gt=0, description="mandate: losses ever")
+    symbols: str = Field(
+        default="", description="mandate: what may be traded, separated by commas; empty = session.symbol"
+    )
     fee_bps: int = Field(default=1_000, ge=0, le=5_000, description="mandate: of new profit, 1/10000")
     max_duration_hours: int = Field(default=720, ge=1, le=8_784, description="mandate: of a trade")
     heartbeat_limit_hours: int = Field(default=24, ge=24, le=8_760, description="mandate")

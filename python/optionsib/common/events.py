@@ -4,7 +4,7 @@ Frozen structs; ``SCHEMA_VERSION`` is written in the journal's genesis. Encode w
 ``common.codec``. Prices 1/10000, money 1/1000000, times UTC ns (see ``common.types``).
 
 Version 2 adds attached orders, changes of quantity, stop and trail, and the terms in ``OrderUpdate``;
-messages of version 1 are read as they were meant.
+messages of version 1 are read as they were meant. ``Delivery`` came within version 2.
 """
 
 from __future__ import annotations
@@ -214,6 +214,19 @@ class CommissionReport(Event, frozen=True):
     currency: str = "USD"
 
 
+class Delivery(Event, frozen=True):
+    """Contracts of trades ended without an order: exercised, assigned, expired or settled in cash.
+
+    Written once the broker's executions and its positions together leave no doubt. ``uses``: trade, execution
+    id, contracts; what each trade has of the executions that ended ``con_id`` and delivered its underlying.
+    """
+
+    at_ns: int
+    kind: Literal["exercise", "assignment", "expiry", "cash settlement"]
+    con_id: int
+    uses: tuple[tuple[str, str, int], ...]
+
+
 class BrokerNotice(Event, frozen=True):
     """A broker message that belongs to no order (farm state, pacing, connection)."""
 
@@ -231,9 +244,11 @@ BrokerEvent = OrderUpdate | Execution | CommissionReport | BrokerNotice
 class VaultState(Event, frozen=True):
     """The vault after a step, base units, by the ledger; ``settled``: profits less losses so far.
 
-    ``under_way``: trades (and heartbeats) with something not confirmed yet. ``confirmation_ns``: how long the
-    newest transaction took to be confirmed, 0 where nobody knows. ``conditions`` are ``NAME: details``;
-    ``trades`` tells what the chain has of each trade that is not settled.
+    ``under_way``: trades (and heartbeats) with something not confirmed yet. ``submit_ns``: how long the
+    newest transaction took from its decision to the node; ``confirmation_ns``: how long one then took to be
+    confirmed, which is the network's part; 0 where nobody knows. ``conditions`` are ``NAME: details``;
+    ``trades`` tells what the chain has of each trade that is not settled; ``acknowledged`` what a person has
+    answered for.
     """
 
     at_ns: int
@@ -244,9 +259,11 @@ class VaultState(Event, frozen=True):
     fees: int
     settled: int
     under_way: int = 0
+    submit_ns: int = 0
     confirmation_ns: int = 0
     conditions: tuple[str, ...] = ()
     trades: tuple[tuple[str, str], ...] = ()
+    acknowledged: tuple[str, ...] = ()
 
 
 class Posting(msgspec.Struct, frozen=True):
@@ -318,6 +335,20 @@ class VaultOutcome(Event, frozen=True):
     signature: str = ""
     error: str = ""
     confirmed_ns: int = 0  # 0: the chain does not tell
+
+
+class VaultAcknowledged(Event, frozen=True):
+    """A person has looked at an alarm that would stand for ever, and answers for it.
+
+    ``details`` is what was seen: more of the same is an alarm again.
+    """
+
+    at_ns: int
+    condition: str
+    trade_id: str
+    details: str
+    reason: str
+    operator: str
 
 
 # --- control -------------------------------------------------------------------------------------
@@ -476,12 +507,14 @@ AnyEvent = (
     | OrderUpdate
     | Execution
     | CommissionReport
+    | Delivery
     | BrokerNotice
     | VaultState
     | LedgerEntry
     | VaultIntent
     | VaultSent
     | VaultOutcome
+    | VaultAcknowledged
     | SessionStarted
     | SessionEnded
     | Halted

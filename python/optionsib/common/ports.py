@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -311,6 +311,10 @@ class SettlementLedger(Protocol):
         """Note which trades have closes that wait for the broker's commissions."""
         ...
 
+    def apart(self, trades: Mapping[str, Mapping[int, int]]) -> None:
+        """Note what is left, contracts by ``con_id``, of trades whose options ended without an order."""
+        ...
+
     def reserved(self) -> Sequence[str]:
         """Return the orders that have something set aside and are not open on the chain."""
         ...
@@ -332,6 +336,10 @@ class SettlementLedger(Protocol):
 
         A fault of the chain is not raised: it becomes a condition of the state.
         """
+        ...
+
+    async def finish(self) -> None:
+        """Carry out what can be within seconds: the session ends. What cannot is done by the next start."""
         ...
 
 

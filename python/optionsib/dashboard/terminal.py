@@ -141,7 +141,8 @@ def _chain_words(vault: VaultState) -> str:
     """Return the vault's conditions by name; without any, what is under way and how long it took."""
     if vault.conditions:
         return ", ".join(condition.partition(":")[0] for condition in vault.conditions)
-    took = f", {vault.confirmation_ns / SECOND_NS:.1f} s" if vault.confirmation_ns else ""
+    took = f", network {vault.confirmation_ns / SECOND_NS:.1f} s" if vault.confirmation_ns else ""
+    took = f", submitted {vault.submit_ns / SECOND_NS:.2f} s{took}" if vault.submit_ns else took
     return f"{vault.under_way} under way{took}" if vault.under_way else f"settled{took}"
 
 

@@ -26,6 +26,7 @@ from optionsib.common.events import (
     BrokerNotice,
     CommissionReport,
     DecisionRecord,
+    Delivery,
     Execution,
     Halted,
     LimitsApproved,
@@ -44,10 +45,10 @@ from optionsib.common.faults import fault_point
 from optionsib.common.ports import Clock, SettlementLedger
 from optionsib.common.types import Contract, Order
 from optionsib.execution import unreported
+from optionsib.execution.deliveries import BookedEffect, DeliveryPaid
 from optionsib.execution.limit_books import LimitBooks
 from optionsib.execution.orders import (
     CommissionBooked,
-    Effect,
     OrderManager,
     OrderRecord,
     UnitsFilled,
@@ -57,11 +58,13 @@ from optionsib.execution.portfolio import Portfolio
 from optionsib.execution.reconciliation import missing_executions, position_differences, settle_fates
 from optionsib.execution.rounding import decision_on_grid
 from optionsib.execution.settlement import Settlement
+from optionsib.execution.unordered import UnorderedExecutions
 from optionsib.risk.limit_changes import LimitHistory
 from optionsib.risk.limit_switches import apply_switch, switch_event
 from optionsib.risk.limits import LimitChecker, State
 
 NOTICES_KEPT = 100
+_FEES = CommissionBooked | DeliveryPaid
 # The gateway's own codes: a message that could not be read, an order that lives twice, an execution
 # that was corrected. What we believe may be wrong then.
 ALARMS = frozenset({-1, -2, -4})
@@ -92,8 +95,9 @@ class OrderDesk:
         self._contracts = contracts
         self.manager = OrderManager()
         self.portfolio = Portfolio(contracts)
+        self._unordered = UnorderedExecutions(contracts, self.portfolio, clock, self.halt)
         self.settlement = Settlement(ledger, contracts)
-        self._books = LimitBooks(checker, self.manager, contracts)
+        self._books = LimitBooks(checker, self.manager, contracts, self.portfolio.trades)
         self.fills: list[UnitsFilled] = []
         self.notices: deque[BrokerNotice] = deque(maxlen=NOTICES_KEPT)
         self.differences: list[tuple[int, int, int]] = []  # contract, ours, the broker's, at the last look
@@ -308,7 +312,7 @@ class OrderDesk:
         ``whole``: they are durable together with what the books make of them, or not at all. The broker
         does not repeat such events, so a restart could not reserve for them again.
         """
-        effects: list[Effect] = []
+        effects: list[BookedEffect] = []
         for event in events:
             self._bus.publish(event)
             if isinstance(event, BrokerNotice):
@@ -323,41 +327,33 @@ class OrderDesk:
         if effects:
             fault_point("after-execution-before-settlement")
         self._book(effects)
+        self.differences += self._unordered.judge_new()
         if whole:
             self._journal.commit()
 
-    def _fold(self, event: OrderUpdate | Execution | CommissionReport) -> list[Effect]:
+    def _fold(self, event: OrderUpdate | Execution | CommissionReport) -> list[BookedEffect]:
         if isinstance(event, Execution) and not event.order_ref:
-            return self._foreign(event)
+            self._unordered.hear(event)
+            return []
         try:
-            effects = self.manager.apply(event)
+            effects: list[BookedEffect] = [*self.manager.apply(event)]
             if isinstance(event, OrderUpdate) and not self.manager.records[event.order_ref].is_done:
                 self._books.changed(event.order_ref, event.at_ns)
-            return effects
+            return effects + (self._unordered.pay(event) if isinstance(event, CommissionReport) else [])
         except ExecutionError as error:
             if isinstance(event, Execution):
                 self._dispute(event)
             self.halt(f"broker event contradicts the books: {error}")
             return []
 
-    def _foreign(self, event: Execution) -> list[Effect]:
-        """Halt on what no order of ours has done; its contract is disputed until positions agree again."""
-        ours = self.portfolio.positions.get(event.con_id, 0)
-        signed = event.side * event.quantity
-        self.differences = [*self.differences, (event.con_id, ours, ours + signed)]
-        held = [
-            t.trade_id for t in self.portfolio.open_trades() if event.con_id in {x.con_id for x in t.legs}
-        ]
-        self.halt(
-            f"execution {event.execution_id}, {signed:+d} of contract {event.con_id}, belongs to no order: "
-            "assignment, exercise, expiry or another program"
-            + (f"; trades {', '.join(held)} hold it and cannot settle by themselves" if held else "")
-        )
-        return []
+    @property
+    def wants_positions(self) -> bool:
+        """Tell whether contracts ended without an order, so that the broker's state must be asked."""
+        return self._unordered.wants_positions
 
-    def _book(self, effects: list[Effect]) -> None:
+    def _book(self, effects: Iterable[BookedEffect]) -> None:
         # Fees come last: the end of an order frees the reserve that pays them.
-        ordered = sorted(effects, key=lambda effect: isinstance(effect, CommissionBooked))
+        ordered = sorted(effects, key=lambda effect: isinstance(effect, _FEES))
         for effect in ordered:
             try:
                 self.portfolio.apply(effect)
@@ -372,9 +368,9 @@ class OrderDesk:
 
     def replay(self, events: Iterable[AnyEvent]) -> None:
         """Rebuild the books from the journal; vault movements already on the chain do not repeat."""
-        commissions: list[Effect] = []
+        commissions: list[BookedEffect] = []
         for event in events:
-            effects: list[Effect] = []
+            effects: list[BookedEffect] = []
             match event:
                 case DecisionRecord(outcome=ApprovedOrder() as approved) if not approved.reduces_risk:
                     filled = self._filled(approved.order)
@@ -389,6 +385,8 @@ class OrderDesk:
                 case OrderCancelRequested():
                     self.manager.apply(event)
                     self._books.message(event.order_ref)
+                case Delivery() | Execution(order_ref=""):
+                    effects = [*self._unordered.restore(event)]
                 case OrderUpdate() | Execution() | CommissionReport():
                     effects = self._fold(event)
                 case LimitsProposed() | LimitsApproved():
@@ -399,23 +397,28 @@ class OrderDesk:
                 case _:
                     continue
             # Each at its place in the story, as it happened; fees last, when reserves are free again.
-            commissions += [effect for effect in effects if isinstance(effect, CommissionBooked)]
-            self._book([effect for effect in effects if not isinstance(effect, CommissionBooked)])
+            commissions += [effect for effect in effects if isinstance(effect, _FEES)]
+            self._book([effect for effect in effects if not isinstance(effect, _FEES)])
         self._book(commissions)
         if self._journal.is_halted() and self._checker.state is State.ACTIVE:  # the replay itself halted
             self._checker.set_halted(True)
 
     def reconcile(self, state: BrokerState) -> list[tuple[int, int, int]]:
         """Book what happened while away; return and halt on positions that still differ."""
-        now = self._clock.now_ns()
         self.take_in(missing_executions(self.manager, state.executions))
-        self.take_in(settle_fates(self.manager, state.working_orders, now))
+        self.take_in(self._unordered.missing(state.executions))
+        self.take_in(settle_fates(self.manager, state.working_orders, self._clock.now_ns()))
+        for delivery in self._unordered.recognised(state.positions):
+            self._bus.publish(delivery)
+            self._book(self._unordered.apply(delivery))
+        self._journal.commit()
         live = [*self.manager.working(), *self.manager.revived()]
         # The broker lists them, so a request to end them is lost, or still on its way.
         self._cancel_again = [record for record in live if record.cancel_requested]
         if early := self.manager.waiting():
             ids = ", ".join(execution.execution_id for execution in early)
             self.halt(f"executions {ids} close what no execution has opened; they are not booked")
+        self._unordered.judge_the_rest()
         self.in_doubt = False
         self.differences = position_differences(self.portfolio.positions, state.positions)
         if self.differences:
@@ -428,8 +431,8 @@ class OrderDesk:
 
     @property
     def disputed(self) -> frozenset[int]:
-        """Contracts on which the broker counts otherwise."""
-        return frozenset(con_id for con_id, _, _ in self.differences)
+        """Contracts on which the broker counts otherwise, or may."""
+        return self._unordered.con_ids | {con_id for con_id, _, _ in self.differences}
 
     def is_disputed(self, order: Order) -> bool:
         """Tell whether the broker counts a leg's position otherwise: a "close" might open there."""

@@ -59,14 +59,19 @@ def position_orders(
     contracts: Mapping[int, Contract],
     touches: Mapping[int, Touch],
     next_ref: Callable[[], str],
+    trade: Trade | None = None,
 ) -> tuple[list[Order], list[str]]:
-    """Return one order a position, short positions first, for a process that knows no trades.
+    """Return one order a position, short positions first, then shares before the options that may cover them.
 
-    Buying back shorts first never leaves an uncovered short behind.
+    Buying back shorts first never leaves an uncovered short behind. Without a ``trade`` they are those of a
+    process that knows none.
     """
     orders: list[Order] = []
     stuck: list[str] = []
-    for con_id, held in sorted(positions.items(), key=lambda item: (item[1] > 0, item[0])):
+    order_of_closing = sorted(
+        positions.items(), key=lambda item: (item[1] > 0, contracts[item[0]].kind != 0, item[0])
+    )
+    for con_id, held in order_of_closing:
         if held == 0:
             continue
         legs = (OrderLeg(con_id, -1 if held > 0 else 1),)
@@ -78,5 +83,8 @@ def position_orders(
             stuck.append(f"{contracts[con_id].local_symbol or con_id}: {held:+d}, no {side}")
             continue
         ref = next_ref()
-        orders.append(Order(ref, ref, legs, abs(held), limit, "hedge", "flatten"))
+        if trade is None:
+            orders.append(Order(ref, ref, legs, abs(held), limit, "hedge", "flatten"))
+        else:
+            orders.append(Order(ref, trade.trade_id, legs, abs(held), limit, "close", trade.strategy))
     return orders, stuck

@@ -7,6 +7,8 @@
 3. A change is judged by what would still be open. Made smaller and no dearer an order needs no vote; a
    change of an attached order stays within the rules of a bracket, and needs none either.
 4. A stop without a limit is judged, and booked, at its stop, and may do nothing but reduce risk.
+5. What is left of a trade whose options ended without an order may be closed, shorts first, even where that
+   gives up a hedge: its payoff has a lower worst case then, but what can still happen is less.
 """
 
 from __future__ import annotations
@@ -22,15 +24,16 @@ from optionsib.common.errors import BrokerError, ExecutionError
 from optionsib.common.events import OrderSubmitted, RiskVerdict
 from optionsib.common.types import Contract, Order, price_to_money
 from optionsib.execution.brackets import attachment_problem
+from optionsib.execution.deliveries import BookedEffect, Delivered
 from optionsib.execution.orders import (
-    Effect,
     OrderDone,
     OrderManager,
     OrderRecord,
     UnitsFilled,
     change_between,
 )
-from optionsib.risk.limits import LimitChecker, State
+from optionsib.execution.portfolio import Trade
+from optionsib.risk.limits import STILL_ANSWERS, LimitChecker, State
 
 
 @dataclass(slots=True)
@@ -53,12 +56,19 @@ class LimitBooks:
         The orders; what it knows may be ahead of what was booked here.
     contracts
         Every contract of the orders, by ``con_id``.
+    trades
+        The portfolio's trades, for those that are closed contract by contract.
     """
 
     def __init__(
-        self, checker: LimitChecker, manager: OrderManager, contracts: Mapping[int, Contract]
+        self,
+        checker: LimitChecker,
+        manager: OrderManager,
+        contracts: Mapping[int, Contract],
+        trades: Mapping[str, Trade] | None = None,
     ) -> None:
         self._checker = checker
+        self._trades: Mapping[str, Trade] = {} if trades is None else trades
         self._records = manager.records
         self._contracts = contracts
         self._filled: Counter[str] = Counter()
@@ -96,9 +106,8 @@ class LimitBooks:
             text = f"its exits have more than {order.quantity} units; make them smaller first"
             return _refused(candidate_id, order, "attached", text, reduces_risk=True)
         rest = msgspec.structs.replace(self._seen(order), quantity=still_open)
-        return self._within_kind(
-            msgspec.structs.replace(self._checker.check(candidate_id, rest, now_ns), order=order)
-        )
+        verdict = self._or_closes(self._checker.check(candidate_id, rest, now_ns), rest)
+        return self._within_kind(msgspec.structs.replace(verdict, order=order))
 
     def _judge_new(
         self, candidate_id: str, order: Order, attached: Sequence[Order], now_ns: int
@@ -109,7 +118,8 @@ class LimitBooks:
         if not all(one.guaranteed for one in (order, *attached)):
             text = "its legs may fill without each other, and the limits judge whole units"
             return _refused(candidate_id, order, "guaranteed", text)
-        verdict = self._checker.check(candidate_id, self._seen(order), now_ns)
+        seen = self._seen(order)
+        verdict = self._or_closes(self._checker.check(candidate_id, seen, now_ns), seen)
         verdict = msgspec.structs.replace(verdict, order=order, attached=tuple(attached))
         problem = self._attachment_problem(order, attached, verdict.max_loss) if attached else ""
         if verdict.accepts and problem:
@@ -147,6 +157,33 @@ class LimitBooks:
                 reduces_risk=True,
                 reason=f"closes no more than {parent.order.order_ref} has filled",
             )
+        )
+
+    def _or_closes(self, verdict: RiskVerdict, order: Order) -> RiskVerdict:
+        """Return a verdict, or leave to close what a trade that is apart holds of one contract."""
+        trade, leg = self._trades.get(order.trade_id), order.legs[0]
+        if verdict.reduces_risk or verdict.check in STILL_ANSWERS or self._checker.state is State.CANCEL_ONLY:
+            return verdict
+        if trade is None or not trade.apart or order.purpose != "close" or len(order.legs) > 1:
+            return verdict
+        held = trade.held.get(leg.con_id, 0)
+        at_work = sum(
+            abs(one.ratio) * record.remaining
+            for ref, record in self._records.items()
+            if ref != order.order_ref and record.order.trade_id == order.trade_id and not record.is_done
+            for one in record.order.legs
+            if one.con_id == leg.con_id
+        )
+        if held * leg.ratio >= 0 or order.quantity + at_work > abs(held):
+            return verdict
+        if held > 0 and any(quantity < 0 for quantity in trade.held.values()):
+            return verdict  # a long position may cover the short one
+        return RiskVerdict(
+            candidate_id=verdict.candidate_id,
+            order=verdict.order,
+            accepts=True,
+            reduces_risk=True,
+            reason=f"closes what {order.trade_id} holds of a contract after its options ended",
         )
 
     def _attachment_problem(
@@ -200,8 +237,8 @@ class LimitBooks:
             self._booked[order_ref] = terms
             self._checker.on_order_modified(order_ref, still_open, terms[1])
 
-    def apply(self, effect: Effect) -> None:
-        """Book a fill, or the end of an order.
+    def apply(self, effect: BookedEffect) -> None:
+        """Book a fill, the end of an order, or contracts that ended without one.
 
         Raises
         ------
@@ -218,6 +255,11 @@ class LimitBooks:
                     self._book_exits(order.parent_ref, effect.record.submitted_ns)
                 else:
                     self._checker.on_order_done(order.order_ref)
+            case Delivered():
+                for execution, quantity in effect.uses:
+                    signed, con_id = execution.side * quantity, execution.con_id
+                    cash = -price_to_money(execution.price, self._contracts[con_id].multiplier, signed)
+                    self._checker.deliver(con_id, signed, cash, effect.trade_id, effect.strategy)
             case _:
                 pass
 

@@ -1,20 +1,28 @@
-"""Positions, cash and trades, exact to the cent, from executions alone."""
+"""Positions, cash and trades, exact to the cent, from executions alone.
+
+A trade holds units of its legs until contracts of it end without an order (exercise, assignment, expiry).
+From then on it is ``apart``: it holds contracts, its closing orders close these one by one, and the last of
+them closes all its units.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optionsib.common.errors import ExecutionError
+from optionsib.common.events import Execution
 from optionsib.common.types import Contract, OrderLeg, price_to_money
-from optionsib.execution.orders import CommissionBooked, Effect, LegFilled, UnitsFilled
+from optionsib.execution.deliveries import BookedEffect, Delivered, DeliveryPaid
+from optionsib.execution.orders import CommissionBooked, LegFilled, UnitsFilled
 
 
 @dataclass(slots=True)
 class Trade:
     """What was opened and closed under one trade id.
 
-    ``entry_cost`` and ``exit_proceeds`` are money.
+    ``entry_cost`` and ``exit_proceeds`` are money, as is ``cash``: what all executions have brought in, fees
+    apart. ``held``: signed contracts by ``con_id``.
     """
 
     trade_id: str
@@ -28,16 +36,24 @@ class Trade:
     fees: int = 0
     closed_ns: int = 0
     multiplier: int = 100
+    cash: int = 0
+    held: dict[int, int] = field(default_factory=dict)
+    apart: bool = False
 
     @property
     def quantity(self) -> int:
-        """Units open now."""
+        """Units that are not closed."""
         return self.opened - self.closed
 
     @property
     def is_open(self) -> bool:
-        """Tell whether units are open."""
-        return self.quantity > 0
+        """Tell whether anything is left to close."""
+        return bool(self.held) if self.apart else self.quantity > 0
+
+    @property
+    def open_legs(self) -> tuple[OrderLeg, ...]:
+        """What is held: the legs of a unit, or every contract once it is apart."""
+        return tuple(OrderLeg(*one) for one in sorted(self.held.items())) if self.apart else self.legs
 
     @property
     def entry_price(self) -> int:
@@ -63,13 +79,13 @@ class Portfolio:
         self.cash = 0
         self.fees = 0
 
-    def apply(self, effect: Effect) -> None:
+    def apply(self, effect: BookedEffect) -> None:
         """Book one effect.
 
         Raises
         ------
         ExecutionError
-            If a closing fill exceeds what its trade holds; nothing is booked.
+            If a closing fill exceeds what its trade holds: then positions and cash follow, its units do not.
         """
         match effect:
             case LegFilled():
@@ -80,6 +96,13 @@ class Portfolio:
                 self.cash -= effect.amount
                 self.fees += effect.amount
                 self.trades[effect.record.order.trade_id].fees += effect.amount
+            case Delivered():
+                self._book_delivered(effect)
+            case DeliveryPaid():
+                self.cash -= effect.amount
+                self.fees += effect.amount
+                for trade_id, part in effect.parts:
+                    self.trades[trade_id].fees += part
             case _:
                 pass
 
@@ -88,15 +111,39 @@ class Portfolio:
         return [trade for trade in self.trades.values() if trade.is_open]
 
     def _book_leg(self, effect: LegFilled) -> None:
-        execution = effect.execution
-        contract = self._contracts[execution.con_id]
-        signed = execution.side * execution.quantity
-        held = self.positions.get(execution.con_id, 0) + signed
-        self.positions[execution.con_id] = held
-        if held == 0:
-            del self.positions[execution.con_id]
-        self.cash -= price_to_money(execution.price, contract.multiplier, signed)
-        self._trade(effect)  # a commission may come before the combo's own execution
+        execution, trade = effect.execution, self._trade(effect)  # its commission may come first
+        before = trade.held.get(execution.con_id, 0)
+        self._move(trade, execution, execution.quantity)
+        if trade.apart and effect.record.order.purpose == "close":
+            if before * execution.side >= 0 or execution.quantity > abs(before):
+                raise ExecutionError(
+                    f"order {execution.order_ref} closed {execution.quantity} of contract "
+                    f"{execution.con_id}, of which {trade.trade_id} holds {before:+d}"
+                )
+            self._close_apart(trade, execution.at_ns)
+
+    def _book_delivered(self, effect: Delivered) -> None:
+        trade = self.trades[effect.trade_id]
+        trade.apart = True
+        for execution, quantity in effect.uses:
+            self._move(trade, execution, quantity)
+        self._close_apart(trade, effect.uses[0][0].at_ns)
+
+    def _move(self, trade: Trade, execution: Execution, quantity: int) -> None:
+        con_id, signed = execution.con_id, execution.side * quantity
+        for holdings in (self.positions, trade.held):
+            holdings[con_id] = holdings.get(con_id, 0) + signed
+            if holdings[con_id] == 0:
+                del holdings[con_id]
+        money = price_to_money(execution.price, self._contracts[con_id].multiplier, signed)
+        self.cash -= money
+        trade.cash -= money
+
+    @staticmethod
+    def _close_apart(trade: Trade, at_ns: int) -> None:
+        if not trade.held:
+            trade.closed, trade.closed_ns = trade.opened, at_ns
+            trade.exit_proceeds = trade.entry_cost + trade.cash
 
     def _trade(self, effect: LegFilled | UnitsFilled) -> Trade:
         order = effect.record.order
@@ -120,6 +167,8 @@ class Portfolio:
             trade.opened += effect.quantity
             trade.entry_cost += money
             return
+        if trade.apart:
+            return  # contract by contract
         if effect.quantity > trade.quantity:
             raise ExecutionError(
                 f"order {order.order_ref} closed {effect.quantity} units of {trade.trade_id}, "

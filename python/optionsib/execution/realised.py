@@ -43,9 +43,12 @@ def net_cash(fills: Iterable[Fill]) -> int:
     )
 
 
-def part_of_commission(amount: int, quantity: int, whole: int) -> int:
-    """Return the commission of ``quantity`` contracts of an execution of ``whole``, rounded up."""
-    return -(-amount * quantity // whole)
+def part_of_commission(amount: int, quantity: int, whole: int, before: int = 0) -> int:
+    """Return the commission of ``quantity`` contracts of an execution of ``whole``, rounded up.
+
+    ``before``: contracts that earlier closes of the same trade took; their parts and this one add up exactly.
+    """
+    return (-amount * before) // whole - (-amount * (before + quantity)) // whole
 
 
 def part_of_escrow(escrow: int, units: int, units_before: int) -> int:

@@ -4,6 +4,7 @@
    terms, every unit that may still fill is reserved at the dearer of both.
 2. The first fill puts the whole of it at risk; the order's end returns the unfilled part.
 3. A close is settled once its commissions are known, by the result that ``closings`` gives it.
+4. A trade whose contracts ended without an order is named as long as anything of it is left to close.
 
 Everything that is said to the ledger carries a reference, so a restart may repeat all of it and nothing
 moves twice.
@@ -19,7 +20,8 @@ import msgspec
 from optionsib.common.ports import SettlementLedger
 from optionsib.common.types import Contract, Order
 from optionsib.execution.closings import Closings
-from optionsib.execution.orders import Effect, OrderDone, UnitsFilled
+from optionsib.execution.deliveries import BookedEffect
+from optionsib.execution.orders import OrderDone, UnitsFilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Settlement:
         self._reserves: dict[str, _Reserve] = {}
         self._funded: set[str] = set()  # trades with money at risk
         self._awaiting: frozenset[str] = frozenset()
+        self._apart: dict[str, dict[int, int]] = {}
 
     def approve(self, order: Order, max_loss: int, filled: int = 0) -> str | None:
         """Reserve ``max_loss`` (money) for what ``filled`` leaves open of an order.
@@ -90,7 +93,7 @@ class Settlement:
         """Free the reserve of an order that was never sent."""
         self._ledger.free(order_ref)
 
-    def apply(self, effect: Effect) -> None:
+    def apply(self, effect: BookedEffect) -> None:
         """Tell the ledger of one effect.
 
         Raises
@@ -98,13 +101,12 @@ class Settlement:
         SettlementError
             If the ledger's books cannot follow.
         """
-        order = effect.record.order
-        opens = order.purpose != "close" and order.trade_id in self._funded
         match effect:
-            case UnitsFilled() if opens:
-                self._ledger.filled(effect.execution.execution_id, order.order_ref, effect.quantity)
-            case OrderDone() if opens:
-                self._ledger.ended(order.order_ref)
+            case UnitsFilled() if self._opens(effect):
+                order_ref = effect.record.order.order_ref
+                self._ledger.filled(effect.execution.execution_id, order_ref, effect.quantity)
+            case OrderDone() if self._opens(effect):
+                self._ledger.ended(effect.record.order.order_ref)
             case _:
                 pass
         for terms in self._closings.apply(effect):
@@ -114,6 +116,14 @@ class Settlement:
         if awaiting != self._awaiting:
             self._awaiting = awaiting
             self._ledger.awaiting_commission(awaiting)
+        apart = {name: held for name, held in self._closings.apart().items() if name in self._funded}
+        if apart != self._apart:
+            self._apart = apart
+            self._ledger.apart(apart)
+
+    def _opens(self, effect: UnitsFilled | OrderDone) -> bool:
+        order = effect.record.order
+        return order.purpose != "close" and order.trade_id in self._funded
 
 
 def _of(order: Order, reserve: _Reserve) -> Order:

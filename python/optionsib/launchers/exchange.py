@@ -121,7 +121,7 @@ async def serve(settings: ExchangeSettings, config: Config) -> None:
         market_data_lines=settings.market_data_lines,
         rate=rate,
         seed=settings.seed,
-        limits=Limits() if settings.limits == "ib" else Limits.off(),
+        limits=Limits().at_speed(settings.speed) if settings.limits == "ib" else Limits.off(),
         desk_rules=DeskRules(queue=settings.queue),
         market=market,
         entitlement=settings.market_data,

@@ -7,7 +7,7 @@ import contextlib
 import datetime as dt
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from optionsib import __version__, simd_path
-from optionsib.brokers.api import BrokerAPI, MessageTap
+from optionsib.brokers.api import MessageTap
 from optionsib.brokers.factory import BrokerAdapterFactory
-from optionsib.bus.control import ControlServer, Handler
+from optionsib.bus.control import ControlServer
 from optionsib.bus.journal import Journal, JournalReader, make_genesis, writer_of
 from optionsib.bus.local import LocalBus
 from optionsib.bus.tape import TickTape
@@ -28,6 +28,7 @@ from optionsib.common.config import Config
 from optionsib.common.errors import JournalError, LiveTradingRefusedError
 from optionsib.common.events import (
     BrokerNotice,
+    Delivery,
     Event,
     Halted,
     OrderSubmitted,
@@ -38,14 +39,13 @@ from optionsib.common.events import (
 )
 from optionsib.common.fees import FeeTable
 from optionsib.common.logging import configure_logging, get_logger, shutdown_logging
-from optionsib.common.ports import Clock
 from optionsib.common.session_view import SessionView
-from optionsib.common.types import SECOND_NS, Contract, Json
+from optionsib.common.types import SECOND_NS, Json
 from optionsib.data.rates import RateCurve
 from optionsib.launchers.accounts import refuse_wrong_account
-from optionsib.launchers.booking import booking_handlers
+from optionsib.launchers.acknowledging import acknowledging_handlers
+from optionsib.launchers.commands import command_handlers
 from optionsib.launchers.gateway_watch import message_log, metrics_endpoint
-from optionsib.launchers.order_commands import order_handlers
 from optionsib.launchers.settlement import SIMULATED_NOTE, settlement
 from optionsib.launchers.state_folder import (
     RescueWatch,
@@ -223,7 +223,7 @@ async def _trade_with(
         step_seconds=config.session.step_seconds / setup.speed,
         account=config.session.account,
         broker_time=setup.is_replay,
-        messages_per_second=LOOPBACK_RATE if setup.is_replay else None,
+        messages_per_second=_messages_per_second(setup),
         message_tap=message_tap,
     ).create(config.gateway)
     state = await broker.connect()
@@ -264,7 +264,13 @@ async def _trade_with(
             log_events(bus)
             with _signals(trader):
                 async with (
-                    ControlServer(control_endpoint(config), _handlers(trader, broker, clock, contracts)),
+                    ControlServer(
+                        control_endpoint(config),
+                        {
+                            **command_handlers(trader, broker, clock, contracts),
+                            **acknowledging_handlers(trader.desk.portfolio, trader.desk.manager, ledger),
+                        },
+                    ),
                     metrics_endpoint(setup.metrics_port, broker, bus),
                 ):
                     try:
@@ -275,6 +281,13 @@ async def _trade_with(
                         stream.close()
     finally:
         await broker.disconnect()
+
+
+def _messages_per_second(setup: SessionSetup) -> int:
+    """Return the allowed rate; an exchange that plays faster than real time counts its own seconds."""
+    if setup.pace == "lockstep":
+        return LOOPBACK_RATE
+    return round(setup.config.gateway.messages_per_second * max(setup.speed, 1.0))
 
 
 @contextlib.contextmanager
@@ -294,7 +307,17 @@ def daemon_log(path: Path) -> Iterator[None]:
 def log_events(bus: LocalBus) -> None:
     """Log what an operator would look for; the journal has everything."""
     logger = get_logger("optionsib.session")
-    for kind in (SessionStarted, SessionEnded, Halted, Resumed, BrokerNotice, OrderSubmitted, OrderUpdate):
+    told = (
+        SessionStarted,
+        SessionEnded,
+        Halted,
+        Resumed,
+        BrokerNotice,
+        OrderSubmitted,
+        OrderUpdate,
+        Delivery,
+    )
+    for kind in told:
         bus.subscribe(kind, lambda event: logger.info(type(event).__name__, **msgspec.to_builtins(event)))
 
 
@@ -355,71 +378,3 @@ def _signals(trader: QuantumTrader) -> Iterator[None]:
     finally:
         for number in handled:
             loop.remove_signal_handler(number)
-
-
-def _handlers(
-    trader: QuantumTrader, broker: BrokerAPI, clock: Clock, contracts: Mapping[int, Contract]
-) -> dict[str, Handler]:
-    """Return the operator's commands. Each takes effect at once or at the end of the running step."""
-
-    def status() -> Json:
-        picture = msgspec.to_builtins(trader.view) if trader.view else {}
-        return {"state": trader.state, "view": picture, "notices": [n.message for n in trader.desk.notices]}
-
-    def halt(reason: str = "operator", operator: str = "") -> Json:
-        trader.desk.halt(reason, operator)
-        return {"state": trader.state}
-
-    def resume(reason: str = "operator", operator: str = "") -> Json:
-        trader.request_resume(reason, operator)
-        return {"state": trader.state}
-
-    async def cancel_all(operator: str = "") -> Json:
-        trader.desk.halt("cancel-all requested", operator)
-        return {"cancelled": await trader.desk.cancel_working("cancel-all"), "state": trader.state}
-
-    def flatten(operator: str = "") -> Json:
-        trader.request_flatten(operator)
-        return {"state": trader.state}
-
-    def stop() -> Json:
-        trader.request_stop("stop requested")
-        return {"state": trader.state}
-
-    def ib_status() -> Json:
-        picture: Json = msgspec.to_builtins(broker.health())
-        return picture
-
-    def limits() -> Json:
-        history = trader.desk.limit_history
-        return {
-            "version": history.version,
-            "limits": history.limits.model_dump(mode="json"),
-            "pending": msgspec.to_builtins(history.pending),
-        }
-
-    def propose_limits(changes: dict[str, str], reason: str, operator: str) -> Json:
-        return {"version": trader.desk.propose_limits(changes, reason, operator).version}
-
-    def approve_limits(version: int, operator: str) -> Json:
-        return {"version": trader.desk.approve_limits(version, operator).version}
-
-    def set_switch(switch: str, value: str, reason: str, operator: str) -> Json:
-        trader.desk.set_switch(switch, value, reason, operator)
-        return {"switch": switch, "value": value}
-
-    return {
-        "status": status,
-        **booking_handlers(trader.desk, clock, contracts),
-        **order_handlers(trader, contracts),
-        "halt": halt,
-        "resume": resume,
-        "cancel-all": cancel_all,
-        "flatten": flatten,
-        "stop": stop,
-        "ib-status": ib_status,
-        "limits": limits,
-        "propose-limits": propose_limits,
-        "approve-limits": approve_limits,
-        "set-switch": set_switch,
-    }

@@ -21,7 +21,7 @@ from optionsib.vault.client import SolanaVault
 from optionsib.vault.conditions import Limits
 from optionsib.vault.embedded import PUBLIC_NETWORK, EmbeddedChain
 from optionsib.vault.ledger import VaultLedger
-from optionsib.vault.mandates import base_units, terms_of
+from optionsib.vault.mandates import base_units, refuse_other_symbol, terms_of
 from optionsib.vault.service import SettlementService
 from optionsib.vault.signers import Signer
 
@@ -47,7 +47,8 @@ async def settlement(
     config
         ``vault`` and where the state is.
     clock, bus, commit
-        The session's: events go out by ``bus`` and are durable after ``commit``.
+        The session's: events go out by ``bus`` and are durable after ``commit``. A node lives in real time,
+        whatever pace the session has: what is settled there goes by this machine's clock.
     contracts
         Whatever may be traded.
     journaled
@@ -63,11 +64,14 @@ async def settlement(
             if not config.vault.engine_signer:
                 raise ConfigError("vault.engine_signer is not set: expected file:PATH or another signer")
             paying = config.vault.settlement_signer
+            account = (await vault.read()).vault
+            if account is not None:
+                refuse_other_symbol(account.mandate, config.vault, config.session.symbol)
             service = await _service(
                 config.vault,
                 vault,
                 in_background=True,
-                clock=clock,
+                clock=SystemClock(),
                 publish=bus.publish,
                 commit=commit,
                 engine=prompted_signer(config.vault.engine_signer),

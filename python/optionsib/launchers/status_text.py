@@ -60,9 +60,15 @@ def _head(state: str, view: SessionView) -> Iterator[str]:
     yield (
         f"  vault        free {vault.free / MONEY_SCALE:,.2f}, reserved {vault.reserved / MONEY_SCALE:,.2f}, "
         f"escrow {vault.escrow / MONEY_SCALE:,.2f}, owed {vault.receivable / MONEY_SCALE:,.2f} USDT; "
-        f"{vault.under_way} under way, confirmed in {vault.confirmation_ns / SECOND_NS:.1f} s"
+        f"{vault.under_way} under way"
     )
+    if vault.confirmation_ns:
+        yield (
+            f"  vault chain  last submitted in {vault.submit_ns / SECOND_NS:.2f} s, then confirmed by the "
+            f"network in {vault.confirmation_ns / SECOND_NS:.1f} s"
+        )
     yield from (f"  vault {condition}" for condition in vault.conditions)
+    yield from (f"  vault        {words}" for words in vault.acknowledged)
     yield from (f"  vault trade  {trade}: {word}" for trade, word in vault.trades)
     refused = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("model", "strategy", "risk", "vault"))
     yield f"  decisions    approved {counts.get('approved', 0)}; refused by {refused}"

@@ -18,7 +18,7 @@ from optionsib.common.config import Config
 from optionsib.common.errors import ConfigError, SettlementError
 from optionsib.vault.client import Instructions, SolanaVault, VaultReading
 from optionsib.vault.fees import FeePolicy
-from optionsib.vault.mandates import address, base_units, changed, shown, terms_of, usdt
+from optionsib.vault.mandates import address, allowed_symbols, base_units, changed, shown, terms_of, usdt
 from optionsib.vault.program_client import NO_KEY, Mandate, VaultAccount
 from optionsib.vault.rpc import connect
 from optionsib.vault.signer_files import PASSPHRASE_VARIABLE, make_key_file, public_key_of, signer_of
@@ -82,6 +82,12 @@ def show_key(path: Path) -> int:
     return 0
 
 
+def show_usdt_account(path: Path) -> int:
+    """Print the address at which the owner of a key file holds USDT."""
+    print(associated_account(public_key_of(path)))
+    return 0
+
+
 def _new_passphrase() -> SecretStr:
     if given := os.environ.get(PASSPHRASE_VARIABLE):
         return SecretStr(given)
@@ -126,7 +132,7 @@ def _first_mandate(
         payout=associated_account(vault.trader, vault.program.mint),
         mint_authority=reading.mint_authority or NO_KEY,
         freeze_authority=reading.freeze_authority or NO_KEY,
-        **terms_of(config.vault, [config.session.symbol]),
+        **terms_of(config.vault, allowed_symbols(config.vault, config.session.symbol)),
     )
     mandate = changed(blank, words)
     for name in ("engine", "attestor", "settlement", "fee_account"):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import time
 from pathlib import Path
 from typing import Any
 
-from optionsib.bus.journal import JournalReader
+import msgspec
+
+from optionsib.bus.journal import JournalReader, writer_of
 from optionsib.common.config import Config
 from optionsib.common.errors import SettlementError
+from optionsib.common.events import AnyEvent, VaultAcknowledged
 from optionsib.common.types import SECOND_NS
+from optionsib.governance import audit
 from optionsib.launchers.vault import opened
-from optionsib.vault.audit_trail import AuditTrail, audit_trail
+from optionsib.vault.acknowledgements import described
+from optionsib.vault.audit_trail import audit_trail
 from optionsib.vault.client import ChainFacts, HistoryEntry, TokenReading, VaultReading
 from optionsib.vault.mandates import usdt
 from optionsib.vault.program_client import TradeAccount, VaultAccount
@@ -21,6 +27,7 @@ from optionsib.vault.schema import load_schema
 from optionsib.vault.verify import ledger_differences
 
 _LAMPORTS_PER_SOL = 10**9
+_LOOKS, _PAUSE_SECONDS = 5, 1.0  # at a journal that is being written
 
 
 def status(config: Config, *, as_json: bool) -> int:
@@ -51,8 +58,8 @@ def status(config: Config, *, as_json: bool) -> int:
     return 0
 
 
-def history(config: Config, *, as_json: bool) -> int:
-    """Print every transaction that named the vault, oldest first."""
+def history(config: Config, journal: Path | None, *, as_json: bool) -> int:
+    """Print every transaction that named the vault, oldest first; then what a journal has acknowledged."""
 
     async def work() -> list[HistoryEntry]:
         async with opened(config) as vault:
@@ -86,37 +93,69 @@ def history(config: Config, *, as_json: bool) -> int:
                 f"{_time(record['time'])}  {record['sequence']:>5} {record['kind']:<16}"
                 f"{usdt(record['amount'])}{result}{fee}{trade}  {entry.signature}"
             )
+    for event in _acknowledgements(journal):
+        if as_json:
+            print(json.dumps({"acknowledged": msgspec.to_builtins(event)}))
+        else:
+            print(f"{_time(event.at_ns // SECOND_NS)}  {described(event)}")
     return 0
 
 
+def _acknowledgements(journal: Path | None) -> list[VaultAcknowledged]:
+    if journal is None:
+        return []
+    with JournalReader.open_read_only(journal) as reader:
+        found = [event for _, _, event in reader.events(["VaultAcknowledged"])]
+    return [event for event in found if isinstance(event, VaultAcknowledged)]
+
+
 def verify(config: Config, journal: Path | None) -> int:
-    """Recompute the audit chain from the transaction log, and hold a journal against it."""
+    """Recompute the audit chain from the transaction log, and hold a journal against it.
 
-    async def work() -> tuple[AuditTrail, list[str]]:
-        async with opened(config) as vault:
-            reading = await vault.read()
-            if reading.vault is None:
-                raise SettlementError(f"{vault.trader} has no vault of program {vault.program.program}")
-            history = await vault.history()
-            trail = audit_trail(
-                history, reading.vault, program=vault.program.program, vault=vault.addresses.vault
-            )
-            return trail, [] if journal is None else _against(journal, history)
-
-    trail, others = asyncio.run(work())
-    differences = (*trail.differences, *others)
+    Returns 0 where nothing differs, 1 with a line for each difference. A daemon that writes the journal may
+    be a moment behind the chain: it is given time before anything counts.
+    """
+    records, differences = asyncio.run(_verify(config, journal))
+    for _ in range(_LOOKS - 1):
+        if not differences or journal is None or writer_of(journal) is None:
+            break
+        time.sleep(_PAUSE_SECONDS)
+        records, differences = asyncio.run(_verify(config, journal))
     for words in differences:
         print(f"DIFFERENCE: {words}")
     if not differences:
-        print(f"{len(trail.records)} records, each hash recomputed; the account holds the last one")
+        print(f"{records} records, each hash recomputed; the account holds the last one")
         if journal is not None:
             print(f"{journal}: the ledger has each of them once, with its amounts")
     return 1 if differences else 0
 
 
-def _against(journal: Path, history: list[HistoryEntry]) -> list[str]:
+async def _verify(config: Config, journal: Path | None) -> tuple[int, list[str]]:
+    """Return how many records the chain has, and every difference."""
+    if journal is not None:
+        audited = audit.verify(journal)
+        if not audited.ok:
+            return 0, [f"{journal} is bad at record {audited.first_bad_seq}: {audited.reason}"]
+    # The journal is read before the chain, which a daemon that runs lets get ahead and never fall behind.
+    ledger = None if journal is None else _events(journal)
+    async with opened(config) as vault:
+        reading = await vault.read()
+        if reading.vault is None:
+            raise SettlementError(f"{vault.trader} has no vault of program {vault.program.program}")
+        account, own = reading.vault, vault.addresses.vault
+        history = [
+            entry
+            for entry in await vault.history()
+            if all(event.record.sequence < account.sequence for event in entry.events)  # the rest came after
+        ]
+        trail = audit_trail(history, account, program=vault.program.program, vault=own)
+    others = [] if ledger is None else ledger_differences(history, ledger)
+    return len(trail.records), [*trail.differences, *others]
+
+
+def _events(journal: Path) -> list[AnyEvent]:
     with JournalReader.open_read_only(journal) as reader:
-        return ledger_differences(history, [event for _, _, event in reader.events()])
+        return [event for _, _, event in reader.events()]
 
 
 async def _read(config: Config) -> tuple[ChainFacts, VaultReading, list[TradeAccount], dict[str, str]]:

@@ -19,9 +19,11 @@ from optionsib.common.events import (
     Resumed,
     SessionEnded,
     SessionStarted,
+    VaultAcknowledged,
 )
 from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, SECOND_NS, Contract, Json
 from optionsib.performance.session_facts import (
+    ControlEvent,
     SessionFacts,
     TradeFacts,
     describe_contract,
@@ -250,7 +252,7 @@ def _seconds_to_confirm(facts: SessionFacts, signature: str) -> float | None:
     return None if sent is None or confirmed is None else (confirmed - sent) / SECOND_NS
 
 
-def _control_row(event: SessionStarted | SessionEnded | Halted | Resumed | BrokerNotice) -> Json:
+def _control_row(event: ControlEvent) -> Json:
     match event:
         case SessionStarted():
             text = f"account {event.account or '–'}, model {event.model_id[:12] or 'none'}"
@@ -262,4 +264,7 @@ def _control_row(event: SessionStarted | SessionEnded | Halted | Resumed | Broke
             text = event.reason + (f" ({event.operator})" if event.operator else "")
         case BrokerNotice():
             what, text = f"broker notice {event.code}", event.message
+        case VaultAcknowledged():
+            what = f"{event.condition} acknowledged"
+            text = f"{event.details}: {event.reason} ({event.operator})"
     return {"at": _clock(event.at_ns), "what": what, "text": text}

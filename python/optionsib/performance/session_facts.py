@@ -20,6 +20,7 @@ from optionsib.common.events import (
     ChainLoaded,
     CommissionReport,
     DecisionRecord,
+    Delivery,
     Execution,
     Halted,
     LedgerEntry,
@@ -30,11 +31,13 @@ from optionsib.common.events import (
     SessionEnded,
     SessionStarted,
     SmileSnapshot,
+    VaultAcknowledged,
     VaultOutcome,
     VaultSent,
 )
 from optionsib.common.types import PRICE_SCALE, Contract, Json, Order, OrderLeg, price_to_money
 
+ControlEvent = SessionStarted | SessionEnded | Halted | Resumed | BrokerNotice | VaultAcknowledged
 OPTION_MULTIPLIER = 100  # where the contract is not known
 _NUMBER = re.compile(r"[-+−]?\d[\d,]*(?:\.\d+)?%?")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -104,13 +107,12 @@ class SessionFacts:
     contracts: dict[int, Contract] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
     commissions: list[CommissionReport] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
     vault: list[LedgerEntry] = field(default_factory=list)
     vault_sent: dict[str, int] = field(default_factory=dict)  # signature: when it was sent
     vault_confirmed: dict[str, int] = field(default_factory=dict)
     smiles: list[SmileSnapshot] = field(default_factory=list)
-    control: list[SessionStarted | SessionEnded | Halted | Resumed | BrokerNotice] = field(
-        default_factory=list
-    )
+    control: list[ControlEvent] = field(default_factory=list)
 
     def trades(self, contracts: Mapping[int, Contract]) -> list[TradeFacts]:
         """Put executions and commissions together to trades, oldest first."""
@@ -171,6 +173,8 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
         case CommissionReport() if f"fee {event.execution_id}" not in seen:
             seen.add(f"fee {event.execution_id}")
             facts.commissions.append(event)
+        case Delivery():
+            facts.deliveries.append(event)
         case LedgerEntry():
             facts.vault.append(event)
         case VaultSent():
@@ -181,7 +185,7 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
             facts.smiles.append(event)
         case ChainLoaded():
             facts.contracts = {c.con_id: c for c in (event.underlying, *event.options)}
-        case SessionStarted() | SessionEnded() | Halted() | Resumed() | BrokerNotice():
+        case SessionStarted() | SessionEnded() | Halted() | Resumed() | BrokerNotice() | VaultAcknowledged():
             facts.control.append(event)
         case _:
             pass
@@ -244,7 +248,10 @@ def _trades(facts: SessionFacts, contracts: Mapping[int, Contract]) -> list[Trad
         by_trade.setdefault(fill.order.trade_id, []).append(fill)
     fees = fees_by_trade(facts)
     reasons = _exit_reasons(facts.decisions)
-    return [_trade(fills, fees.get(name, 0), reasons, contracts) for name, fills in by_trade.items()]
+    trades = [_trade(fills, fees.get(name, 0), reasons, contracts) for name, fills in by_trade.items()]
+    for trade in trades:
+        _deliver(trade, facts, contracts)
+    return trades
 
 
 def _trade(
@@ -270,6 +277,30 @@ def _trade(
     )
 
 
+def _deliver(trade: TradeFacts, facts: SessionFacts, contracts: Mapping[int, Contract]) -> None:
+    """Add what of a trade was exercised, assigned or expired; it is closed once it holds nothing."""
+    mine = [(d.kind, use) for d in facts.deliveries for use in d.uses if use[0] == trade.trade_id]
+    if not mine:
+        return
+    executions = {execution.execution_id: execution for execution in facts.executions}
+    moves = [(executions[name], quantity) for _, (_, name, quantity) in mine]
+    trade.gross -= sum(
+        price_to_money(e.price, _multiplier(e.con_id, contracts), e.side * quantity) for e, quantity in moves
+    )
+    home = trade_of_execution(facts)
+    moves += [
+        (e, e.quantity)
+        for e in facts.executions
+        if home[e.execution_id][1] == trade.trade_id and not e.is_combo
+    ]
+    held: Counter[int] = Counter()
+    for execution, quantity in moves:
+        held[execution.con_id] += execution.side * quantity
+    trade.closed_ns = None if any(held.values()) else max(execution.at_ns for execution, _ in moves)
+    trade.exit_price = None  # shares and options have no price in common
+    trade.exit_reason = ", ".join(dict.fromkeys(kind for kind, _ in mine))
+
+
 def trade_of_execution(facts: SessionFacts) -> dict[str, tuple[str, str]]:
     """Return the order and the trade of every execution whose order is known."""
     found = {}
@@ -280,11 +311,23 @@ def trade_of_execution(facts: SessionFacts) -> dict[str, tuple[str, str]]:
 
 
 def fees_by_trade(facts: SessionFacts) -> dict[str, int]:
-    """Return the commissions of each trade, money; those of unknown orders stand under ``""``."""
+    """Return the commissions of each trade, money; those of unknown orders stand under ``""``.
+
+    One of an execution that serves several trades is divided by contracts, each part rounded up.
+    """
     home = trade_of_execution(facts)
+    wholes = {execution.execution_id: execution.quantity for execution in facts.executions}
+    uses: dict[str, list[tuple[str, int]]] = {}
+    for delivery in facts.deliveries:
+        for trade_id, name, quantity in delivery.uses:
+            uses.setdefault(name, []).append((trade_id, quantity))
     fees: Counter[str] = Counter()
     for commission in facts.commissions:
-        fees[home.get(commission.execution_id, ("", ""))[1]] += commission.amount
+        name = commission.execution_id
+        for trade_id, quantity in uses.get(name, ()):
+            fees[trade_id] -= -commission.amount * quantity // wholes[name]
+        if name not in uses:
+            fees[home.get(name, ("", ""))[1]] += commission.amount
     return dict(fees)
 
 

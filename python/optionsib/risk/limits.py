@@ -295,6 +295,19 @@ class LimitChecker:
         """Set the cash flow of the session so far (money, negative = paid), for instance at a restart."""
         self._native.set_cash(cash)
 
+    def deliver(self, con_id: int, quantity: int, cash: int, trade_id: str, strategy: str) -> None:
+        """Book contracts that came (or went, negative) without an order: exercise, assignment, expiry.
+
+        ``cash`` is what they brought in (money, negative = paid). Positions, what the trade holds, and cash
+        follow; nothing counts as an execution of ours.
+
+        Raises
+        ------
+        ValueError
+            If ``con_id`` is unknown.
+        """
+        self._native.deliver(con_id, quantity, cash, trade_id, strategy)
+
     @property
     def con_ids(self) -> tuple[int, ...]:
         """The contracts, in their order."""

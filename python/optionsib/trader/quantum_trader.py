@@ -16,6 +16,8 @@ from collections.abc import Callable, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from optionsib.brokers.api import BrokerAPI, BrokerState, OptionChain
 from optionsib.bus.journal import Journal
@@ -183,6 +185,9 @@ class QuantumTrader:
             return f"stopping: {self._stop_reason}"
         if self.desk.disputed and self._journal.is_halted():
             return "halted: positions differ from the broker's"
+        if self._decisions.stuck:
+            word = "halted" if self._journal.is_halted() else "running"
+            return f"{word}, cannot be closed: {'; '.join(self._decisions.stuck)}"
         if self._flattening:
             return "halted: flattening" if self.desk.portfolio.open_trades() else "halted: flat"
         if self._journal.is_halted():
@@ -289,7 +294,7 @@ class QuantumTrader:
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(await self._broker.refresh())
-        await self._ledger.advance()
+        await self._ledger.finish()
         now = self._clock.now_ns()
         vault = self._ledger.state(now)
         self._bus.publish(vault)
@@ -323,7 +328,7 @@ class QuantumTrader:
         self.desk.take_in(self._broker.take_events())
         chain, features = self._watch(at_ns)
         probabilities = self._decisions.predict(features)
-        if self._was_rescued():
+        if self._was_rescued() or self.desk.wants_positions:
             self.desk.reconcile(await self._broker.refresh())
         elif self.desk.in_doubt:
             state = await self._broker.refresh()
@@ -340,12 +345,14 @@ class QuantumTrader:
         elif self._flattening:
             self.by_hand.refuse("the daemon flattens")
             await self._decisions.flatten(chain)
+            await self._decisions.wind_up(chain)
         else:
             await self.by_hand.carry_out(features, probabilities)
             await self._decisions.rework(features, probabilities)
             await self._decisions.exit(features)
             if ending := self._ledger.ending():
                 await self._decisions.flatten(chain, ending, "its longest duration in the vault is over")
+            await self._decisions.wind_up(chain)
             if not self._journal.is_halted() and not self._stop_reason:
                 await self._decisions.open(features, probabilities)
         await self._broker.settle()
@@ -364,24 +371,29 @@ class QuantumTrader:
         self._market.observe(at_ns, quotes)
         chain = self._market.snapshot(at_ns)
         features = self._features.step(chain)
+        share = chain.underlying.con_id  # what an exercise or an assignment may deliver
+
+        def column(options: NDArray[np.float64], of_share: float) -> NDArray[np.float64]:
+            return np.append(options, of_share)
+
         self._checker.update_market(
-            chain.con_id,
-            bid=chain.bid,
-            ask=chain.ask,
-            delta=features.delta,
-            gamma=features.gamma,
-            vega=features.vega,
-            feed_age=chain.feed_age,
-            change_age=chain.change_age,
+            np.append(chain.con_id, share),
+            bid=column(chain.bid, chain.underlying_bid),
+            ask=column(chain.ask, chain.underlying_ask),
+            delta=column(features.delta, 1.0),
+            gamma=column(features.gamma, 0.0),
+            vega=column(features.vega, 0.0),
+            feed_age=column(chain.feed_age, chain.underlying_feed_age),
+            change_age=column(chain.change_age, chain.underlying_feed_age),
             spot=chain.underlying_mid,
             underlying_feed_age=chain.underlying_feed_age,
             now_ns=at_ns,
         )
         self._checker.update_scenarios(
-            chain.con_id,
-            forward=features.forward[features.grid.row],
-            time_to_expiry=features.time_to_expiry,
-            volatility=features.fitted_volatility,
+            np.append(chain.con_id, share),
+            forward=column(features.forward[features.grid.row], chain.underlying_mid),
+            time_to_expiry=column(features.time_to_expiry, 0.0),
+            volatility=column(features.fitted_volatility, 0.0),
         )
         return chain, features
 
@@ -411,7 +423,10 @@ class QuantumTrader:
             state=self.state,
             portfolio=portfolio,
             vault=vault,
-            trades=[(trade, self._valuation.spread_mark(trade.legs)) for trade in book.open_trades()],
+            trades=[
+                (trade, None if trade.apart else self._valuation.spread_mark(trade.legs))
+                for trade in book.open_trades()
+            ],
             orders=working,
         )
         return self.view

@@ -31,7 +31,8 @@ class Valuation:
         """Take over this step's marks of the contracts in ``held``."""
         value = np.where(np.isnan(chain.mid), features.fitted_price, chain.mid)
         for con_id in held:
-            found = float(value[features.position(con_id)])
+            is_share = con_id == chain.underlying.con_id
+            found = chain.underlying_mid if is_share else float(value[features.position(con_id)])
             if not math.isnan(found):
                 self._marks[con_id] = found
 
@@ -45,10 +46,13 @@ class Valuation:
         """Return the portfolio's totals; a contract without Greeks at this step counts as 0 in them."""
         held = sorted(book.positions.items())
         size = {con_id: quantity * self._contracts[con_id].multiplier for con_id, quantity in held}
+        delivered = size.get(chain.underlying.con_id, 0)  # shares, with a delta of 1 and nothing else
 
         def total(per_share: NDArray[np.float64]) -> float:
-            parts = [shares * float(per_share[features.position(c)]) for c, shares in size.items()]
-            return float(np.nansum(parts))
+            options = ((c, shares) for c, shares in size.items() if c != chain.underlying.con_id)
+            return float(
+                np.nansum([shares * float(per_share[features.position(c)]) for c, shares in options])
+            )
 
         value = sum(shares * self._marks.get(con_id, 0.0) for con_id, shares in size.items())
         equity = book.cash + round(value * MONEY_SCALE)
@@ -61,7 +65,7 @@ class Valuation:
             realized=realized,
             unrealized=equity - realized + book.fees,
             fees=book.fees,
-            delta=total(features.delta),
+            delta=total(features.delta) + delivered,
             gamma=total(features.gamma),
             vega=total(features.vega),
             theta=total(features.theta),

@@ -16,14 +16,17 @@ DECISIONS_SHOWN = 30
 
 
 def describe_legs(legs: Sequence[OrderLeg], contracts: Mapping[int, Contract]) -> str:
-    """Return e.g. ``Jul14 +70C -72.5C`` for a set of legs."""
+    """Return e.g. ``14-07-18 +70C -72.5C`` for a set of legs, ``-100 SPY`` for shares."""
     words: list[str] = []
     expiry = ""
     for leg in legs:
         contract = contracts[leg.con_id]
+        if not contract.kind:
+            words.append(f"{leg.ratio:+d} {contract.symbol}")
+            continue
         if contract.expiry_date != expiry:
             expiry = contract.expiry_date
-            words.append(f"{expiry[2:4]}-{expiry[4:6]}-{expiry[6:]}" if expiry else contract.symbol)
+            words.append(f"{expiry[2:4]}-{expiry[4:6]}-{expiry[6:]}")
         size = "" if abs(leg.ratio) == 1 else str(abs(leg.ratio))
         sign = "+" if leg.ratio > 0 else "-"
         words.append(f"{sign}{size}{contract.strike / PRICE_SCALE:g}{contract.right}")
@@ -86,8 +89,8 @@ class Narrator:
             trades=tuple(
                 TradeLine(
                     trade.trade_id,
-                    describe_legs(trade.legs, self._contracts),
-                    trade.quantity,
+                    describe_legs(trade.open_legs, self._contracts),
+                    1 if trade.apart else trade.quantity,
                     trade.entry_price,
                     mark,
                     trade.opened_ns,

@@ -3,7 +3,9 @@
 1. A close is signed once: asked again with the same terms the answer is the same, with others it is refused.
 2. No contract of an execution counts in two closes, nor as opening fill of two trades.
 3. What opened the closed units and what closed them leave no position behind.
-4. The figure signed is the attestor's own; the one that was asked for must equal it.
+4. An execution of no order counts only in a close of all that is left, as the end of an option or as what
+   such an option delivers (``attested_deliveries``).
+5. The figure signed is the attestor's own; the one that was asked for must equal it.
 
 All of it holds across restarts: what is used up is durable before a signature leaves. ``AttestorPort`` is
 what the settlement service asks; it is played by ``Attestor`` in this process (the demo) or by the client
@@ -26,6 +28,7 @@ from optionsib.common.events import CommissionReport, Execution
 from optionsib.common.ports import Clock
 from optionsib.common.types import SECOND_NS, Contract, Json
 from optionsib.execution.realised import Fill, Realised, net_cash, part_of_commission, realise
+from optionsib.vault.attested_deliveries import UnorderedUse, delivery_objection
 from optionsib.vault.attestor_store import AttestorStore, SignedClose
 from optionsib.vault.program_client import CloseMessage
 from optionsib.vault.signers import Signer
@@ -151,16 +154,18 @@ class Attestor:
         return self._signer.public_key
 
     def learn(self, contracts: Iterable[Contract]) -> None:
-        """Take over the multipliers of contracts."""
-        self._store.put_multipliers((contract.con_id, contract.multiplier) for contract in contracts)
+        """Take over what contracts stand for."""
+        self._store.put_contracts(contracts)
 
     def observe(self, event: object) -> None:
         """Take over an execution or a commission as the broker told it; other events are no concern.
 
         A corrected execution (the same id with another number after its last dot) replaces what it corrects.
         """
-        if isinstance(event, Execution) and not event.is_combo:
-            self._store.put_execution(event)
+        if isinstance(event, Execution):
+            self._store.put_order(event)
+            if not event.is_combo:
+                self._store.put_execution(event)
         elif isinstance(event, CommissionReport):
             self._store.put_commission(event)
 
@@ -233,6 +238,7 @@ class Attestor:
         opening = [self._fill(use, request.trade_id, opens=True) for use in request.opening]
         closing = [self._fill(use, request.trade_id, opens=False) for use in request.closing]
         self._check_openings_kept(request)
+        self._check_deliveries(request)
         _check_flat(request, opening, closing)
         charged = sum(close.entry for close in before)
         result: Realised = realise(
@@ -286,8 +292,8 @@ class Attestor:
             raise AttestationRefusedError(f"execution {name} was corrected by {seen.corrected_by}")
         if seen.commission is None:
             raise AttestationPendingError(f"the commission of execution {name} is not known")
-        multiplier = self._store.multiplier(seen.con_id)
-        if multiplier is None:
+        contract = self._store.contract(seen.con_id)
+        if contract is None:
             raise AttestationPendingError(f"contract {seen.con_id} of execution {name} is not known")
         free = seen.quantity - self._store.used(name, except_opening_of=trade_id if opens else None)
         if use.quantity > free:
@@ -299,9 +305,31 @@ class Attestor:
             side=seen.side,
             quantity=use.quantity,
             price=seen.price,
-            multiplier=multiplier,
-            commission=part_of_commission(seen.commission, use.quantity, seen.quantity),
+            multiplier=contract.multiplier,
+            commission=part_of_commission(
+                seen.commission,
+                use.quantity,
+                seen.quantity,
+                0 if opens else self._store.closed(name, trade_id),
+            ),
         )
+
+    def _check_deliveries(self, request: AttestationRequest) -> None:
+        found = [(use, self._store.execution(use.execution_id)) for use in request.closing]
+        unordered = [
+            UnorderedUse(use.execution_id, use.quantity, seen, contract)
+            for use, seen in found
+            if seen is not None and not seen.is_ordered
+            if (contract := self._store.contract(seen.con_id)) is not None
+        ]
+        if unordered and request.units != request.units_before:
+            raise AttestationRefusedError(
+                f"execution {unordered[0].name} has no order: it closes all that is left or nothing, asked "
+                f"for {request.units} units of {request.units_before}"
+            )
+        objection = delivery_objection(unordered)
+        if objection:
+            raise AttestationRefusedError(objection)
 
     def _check_openings_kept(self, request: AttestationRequest) -> None:
         asked = {use.execution_id: use.quantity for use in request.opening}

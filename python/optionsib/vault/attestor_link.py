@@ -94,4 +94,4 @@ class AttestorClient:
                 raise AttestorDownError(str(error)) from error
             raise kind(error.reason) from None
         except BusError as error:
-            raise AttestorDownError(str(error)) from error
+            raise AttestorDownError(f"no answer at {self._client.endpoint} in {self._timeout:g} s") from error

@@ -15,18 +15,18 @@ import msgspec
 
 from optionsib.common.errors import SettlementError
 from optionsib.common.events import CommissionReport, Execution
+from optionsib.common.types import Contract
 
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE owner (one INTEGER PRIMARY KEY CHECK (one = 1), identity TEXT NOT NULL) STRICT;
 CREATE TABLE executions (
     id TEXT PRIMARY KEY, stem TEXT NOT NULL, con_id INTEGER NOT NULL, side INTEGER NOT NULL,
     quantity INTEGER NOT NULL, price INTEGER NOT NULL, at_ns INTEGER NOT NULL,
-    corrected_by TEXT NOT NULL DEFAULT ''
+    corrected_by TEXT NOT NULL DEFAULT '', order_ref TEXT, perm_id INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX stems ON executions (stem);
 CREATE TABLE commissions (id TEXT PRIMARY KEY, amount INTEGER NOT NULL) STRICT;
-CREATE TABLE multipliers (con_id INTEGER PRIMARY KEY, multiplier INTEGER NOT NULL) STRICT;
 CREATE TABLE closes (
     trade_id INTEGER NOT NULL, number INTEGER NOT NULL, share INTEGER NOT NULL, pnl INTEGER NOT NULL,
     opened INTEGER NOT NULL, units_before INTEGER NOT NULL, units INTEGER NOT NULL, entry INTEGER NOT NULL,
@@ -40,17 +40,48 @@ CREATE TABLE closings (
     PRIMARY KEY (id, trade_id, number)
 ) STRICT;
 """
+_SINCE_2 = """
+CREATE TABLE contracts (
+    con_id INTEGER PRIMARY KEY, symbol TEXT NOT NULL, security_type TEXT NOT NULL,
+    multiplier INTEGER NOT NULL, kind INTEGER NOT NULL, strike INTEGER NOT NULL, expiry_date TEXT NOT NULL
+) STRICT;
+CREATE TABLE orders (perm_id INTEGER PRIMARY KEY, order_ref TEXT NOT NULL) STRICT;
+"""
+# A memory of version 1 has no order references; the broker tells them again with the day's executions.
+_FROM_1 = """
+INSERT INTO contracts SELECT con_id, '', '', multiplier, 0, 0, '' FROM multipliers;
+DROP TABLE multipliers;
+ALTER TABLE executions ADD COLUMN order_ref TEXT;
+ALTER TABLE executions ADD COLUMN perm_id INTEGER NOT NULL DEFAULT 0
+"""
 
 
-class SeenExecution(msgspec.Struct, frozen=True):
-    """An execution as the broker told it; the commission is None until it is known."""
+class SeenExecution(msgspec.Struct, frozen=True, array_like=True):
+    """An execution as the broker told it; the commission is None until it is known.
+
+    ``is_ordered``: an order with a reference led to it, as far as anybody knows.
+    """
 
     con_id: int
     side: int
     quantity: int
     price: int
+    at_ns: int
+    perm_id: int
+    is_ordered: bool
     corrected_by: str
     commission: int | None
+
+
+class SeenContract(msgspec.Struct, frozen=True):
+    """What a contract stands for; ``kind`` +1 call, -1 put, 0 neither. ``strike`` 1/10000."""
+
+    symbol: str
+    security_type: str
+    multiplier: int
+    kind: int
+    strike: int
+    expiry_date: str
 
 
 class SignedClose(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,25 +139,42 @@ class AttestorStore:
         version = self._database.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             with self._transaction():
-                for statement in _SCHEMA.split(";"):
-                    self._database.execute(statement)
+                self._run(_SCHEMA, _SINCE_2)
                 self._database.execute("INSERT INTO owner VALUES (1, ?)", (identity,))
-                self._database.execute(f"PRAGMA user_version={_VERSION}")
         found = self._database.execute("SELECT identity FROM owner").fetchone()
         if version > _VERSION or found is None or found[0] != identity:
             raise SettlementError(
                 f"the attestor's memory {where} belongs to {found[0] if found else 'nobody'} (version "
                 f"{version}), expected {identity}; it is unchanged"
             )
+        if version == 1:
+            with self._transaction():
+                self._run(_SINCE_2, _FROM_1)
+
+    def _run(self, *scripts: str) -> None:
+        for statement in ";".join(scripts).split(";"):
+            self._database.execute(statement)
+        self._database.execute(f"PRAGMA user_version={_VERSION}")
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def put_multipliers(self, rows: Iterable[tuple[int, int]]) -> None:
-        """Keep contract multipliers."""
+    def put_contracts(self, contracts: Iterable[Contract]) -> None:
+        """Keep what contracts stand for."""
+        rows = [
+            (c.con_id, c.symbol, c.security_type, c.multiplier, c.kind, c.strike, c.expiry_date)
+            for c in contracts
+        ]
         with self._transaction():
-            self._database.executemany("INSERT OR REPLACE INTO multipliers VALUES (?, ?)", list(rows))
+            self._database.executemany("INSERT OR REPLACE INTO contracts VALUES (?,?,?,?,?,?,?)", rows)
+
+    def put_order(self, event: Execution) -> None:
+        """Keep which order an execution (a combination's too) belongs to."""
+        if event.order_ref and event.perm_id:
+            self._database.execute(
+                "INSERT OR REPLACE INTO orders VALUES (?, ?)", (event.perm_id, event.order_ref)
+            )
 
     def put_execution(self, event: Execution) -> None:
         """Keep an execution; a known one changes nothing, a correction replaces the one before."""
@@ -134,11 +182,16 @@ class AttestorStore:
         stem = name.rpartition(".")[0] or name
         with self._transaction():
             if self.execution(name) is not None:
+                self._database.execute(
+                    "UPDATE executions SET order_ref=?, perm_id=? WHERE id=? AND order_ref IS NULL",
+                    (event.order_ref, event.perm_id, name),
+                )
                 return
+            row = (name, stem, event.con_id, event.side, event.quantity, event.price, event.at_ns)
             self._database.execute(
-                "INSERT INTO executions (id, stem, con_id, side, quantity, price, at_ns) "
-                "VALUES (?,?,?,?,?,?,?)",
-                (name, stem, event.con_id, event.side, event.quantity, event.price, event.at_ns),
+                "INSERT INTO executions (id, stem, con_id, side, quantity, price, at_ns, order_ref, perm_id) "
+                "VALUES (?,?,?,?,?,?,?,?,?)",
+                (*row, event.order_ref, event.perm_id),
             )
             ids = [
                 row[0] for row in self._database.execute("SELECT id FROM executions WHERE stem=?", (stem,))
@@ -158,18 +211,28 @@ class AttestorStore:
     def execution(self, name: str) -> SeenExecution | None:
         """Return an execution; None where it was not seen."""
         row = self._database.execute(
-            "SELECT con_id, side, quantity, price, corrected_by, amount FROM executions "
-            "LEFT JOIN commissions USING (id) WHERE id=?",
+            "SELECT con_id, side, quantity, price, at_ns, perm_id, "
+            "executions.order_ref IS NOT '' OR perm_id IN (SELECT perm_id FROM orders), "
+            "corrected_by, amount FROM executions LEFT JOIN commissions USING (id) WHERE id=?",
             (name,),
         ).fetchone()
-        return None if row is None else SeenExecution(*row)
+        return None if row is None else msgspec.convert(row, SeenExecution, strict=False)
 
-    def multiplier(self, con_id: int) -> int | None:
-        """Return a contract's multiplier; None where the contract is not known."""
+    def contract(self, con_id: int) -> SeenContract | None:
+        """Return what a contract stands for; None where it is not known."""
         row = self._database.execute(
-            "SELECT multiplier FROM multipliers WHERE con_id=?", (con_id,)
+            "SELECT symbol, security_type, multiplier, kind, strike, expiry_date FROM contracts "
+            "WHERE con_id=?",
+            (con_id,),
         ).fetchone()
-        return None if row is None else int(row[0])
+        return None if row is None else SeenContract(*row)
+
+    def closed(self, name: str, trade_id: int) -> int:
+        """Return how many contracts of an execution the signed closes of one trade have."""
+        row = self._database.execute(
+            "SELECT coalesce(sum(quantity), 0) FROM closings WHERE id=? AND trade_id=?", (name, trade_id)
+        ).fetchone()
+        return int(row[0])
 
     def used(self, name: str, *, except_opening_of: int | None = None) -> int:
         """Return how many contracts of an execution are used up, not counting as opening of one trade."""

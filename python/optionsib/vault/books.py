@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from optionsib.common.errors import SettlementError
 from optionsib.common.events import LedgerEntry, Posting
+from optionsib.vault.program_client import AuditRecord
 
 ACCOUNTS = ("free", "reserved", "escrow", "receivable", "settlement", "fees", "outside")
 _NEVER_NEGATIVE = ("reserved", "escrow", "receivable")
@@ -54,3 +55,37 @@ class Books:
 def transfer(source: str, target: str, amount: int) -> tuple[Posting, ...]:
     """Return the postings that move ``amount`` from one account to another."""
     return (Posting(source, -amount), Posting(target, amount))
+
+
+def postings_of(kind: str, record: AuditRecord, *, paid: bool, ours: bool) -> tuple[Posting, ...]:
+    """Return what a record of the chain has moved.
+
+    ``paid``: profits of closes came at once. ``ours``: it is of a trade that the ledger knows.
+    """
+    amount, pnl, fee = record.amount, record.pnl, record.fee
+    if kind in ("deposit", "sweep"):  # a sweep brings what a stranger sent to escrow
+        return transfer("outside", "free", amount)
+    if kind in ("withdraw", "recover"):
+        return transfer("free", "outside", amount)
+    if kind == "open":
+        return transfer("reserved" if ours else "free", "escrow", amount)
+    if kind in ("reduce", "expire", "release"):
+        return transfer("escrow", "free", amount)
+    if kind == "close":
+        if pnl <= 0:
+            return (*transfer("escrow", "free", amount + pnl), *transfer("escrow", "settlement", -pnl))
+        if not paid:
+            return (*transfer("escrow", "free", amount), *transfer("settlement", "receivable", pnl))
+        return (
+            *transfer("escrow", "free", amount),
+            *transfer("settlement", "free", pnl - fee),
+            *transfer("settlement", "fees", fee),
+        )
+    if kind == "pay_profit":
+        return (
+            *transfer("receivable", "free", amount - fee),
+            *transfer("receivable", "fees", fee),
+        )
+    if kind == "waive_profit":
+        return transfer("receivable", "settlement", amount)
+    return ()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from solana.rpc.async_api import AsyncClient
 from solders.hash import Hash
@@ -27,18 +26,25 @@ from optionsib.vault.fees import MAXIMUM_UNITS, FeePolicy, budget, priority_pric
 from optionsib.vault.program_client import error_of
 from optionsib.vault.reader import VaultReader
 from optionsib.vault.readings import (
+    BlockhashShape,
     ChainFacts,
     Commitment,
     HistoryEntry,
+    LatestBlockhashShape,
     Prepared,
     SignatureStatus,
+    SimulationShape,
+    StatusesShape,
+    StatusShape,
     TokenReading,
     VaultReading,
+    refuse_late,
 )
 from optionsib.vault.rpc import (
     RpcUnavailableError,
     TransactionRefusedError,
     call,
+    decoding,
     error_name,
     transaction_error,
 )
@@ -169,23 +175,35 @@ class SolanaVault(VaultReader):
         """
         wire = transaction.wire if isinstance(transaction, Prepared) else transaction
         options = {"encoding": "base64", "skipPreflight": True, "preflightCommitment": self.commitment}
-        return str(await call(self._rpc, "sendTransaction", base64.b64encode(wire).decode(), options))
+        return await call(self._rpc, str, "sendTransaction", base64.b64encode(wire).decode(), options)
 
     async def status(self, signatures: Sequence[str]) -> list[SignatureStatus | None]:
         """Return how far each transaction has come; None where not even the chain's history has it."""
         found: list[SignatureStatus | None] = []
         for at in range(0, len(signatures), _MAXIMUM_STATUSES):
             part = list(signatures[at : at + _MAXIMUM_STATUSES])
-            answer = await call(self._rpc, "getSignatureStatuses", part, {"searchTransactionHistory": True})
-            found += [self._status(*pair) for pair in zip(part, answer["value"], strict=True)]
+            method, options = "getSignatureStatuses", {"searchTransactionHistory": True}
+            answer = await call(self._rpc, StatusesShape, method, part, options)
+            if len(answer.value) != len(part):
+                raise RpcUnavailableError(
+                    f"{method} answers with {len(answer.value)} of {len(part)} statuses"
+                )
+            if None in answer.value:
+                refuse_late(answer.context.slot, self._slot)  # what it does not know, it may not know yet
+            found += [self._status(*pair) for pair in zip(part, answer.value, strict=True)]
         return found
 
     async def is_expired(self, last_valid_block_height: int) -> bool:
         """Tell whether a transaction with this last height can no longer land.
 
-        Ask for this first and for ``status`` after it: a signature that is unknown then has never landed.
+        Ask for this first and for ``status`` after it: a signature that is unknown then has never landed. A
+        node that has not come as far by then is no witness: ``status`` and readings refuse it.
         """
-        return await self.block_height() > last_valid_block_height
+        tip = await self.tip()
+        if tip.blockHeight <= last_valid_block_height:
+            return False
+        self._slot = max(self._slot, tip.absoluteSlot)
+        return True
 
     async def run(
         self, instructions: Instructions, *, signers: Sequence[Signer], timeout: float = 90.0
@@ -253,35 +271,37 @@ class SolanaVault(VaultReader):
         unsigned = [Signature.default()] * message.header.num_required_signatures
         wire = bytes(VersionedTransaction.populate(message, unsigned))
         options = {"encoding": "base64", "commitment": self.commitment, "replaceRecentBlockhash": True}
-        answer = await call(self._rpc, "simulateTransaction", base64.b64encode(wire).decode(), options)
-        value = answer["value"]
-        if value["err"] is not None:
-            raise transaction_error(value["err"], tuple(value.get("logs") or ()))
-        replacement = value.get("replacementBlockhash")
-        if replacement is None:  # nodes before 1.18
-            return int(value["unitsConsumed"]), *(await self._blockhash())
-        return (
-            int(value["unitsConsumed"]),
-            Hash.from_string(replacement["blockhash"]),
-            int(replacement["lastValidBlockHeight"]),
-        )
+        method = "simulateTransaction"
+        answer = await call(self._rpc, SimulationShape, method, base64.b64encode(wire).decode(), options)
+        value = answer.value
+        if value.err is not None:
+            raise transaction_error(value.err, tuple(value.logs or ()))
+        if value.replacementBlockhash is None:  # nodes before 1.18
+            return value.unitsConsumed, *(await self._blockhash())
+        return value.unitsConsumed, *_decoded(value.replacementBlockhash, method)
 
     async def _blockhash(self) -> tuple[Hash, int]:
-        value = (await call(self._rpc, "getLatestBlockhash", {"commitment": self.commitment}))["value"]
-        return Hash.from_string(value["blockhash"]), int(value["lastValidBlockHeight"])
+        method = "getLatestBlockhash"
+        answer = await call(self._rpc, LatestBlockhashShape, method, {"commitment": self.commitment})
+        return _decoded(answer.value, method)
 
-    def _status(self, signature: str, shown: dict[str, Any] | None) -> SignatureStatus | None:
+    def _status(self, signature: str, shown: StatusShape | None) -> SignatureStatus | None:
         if shown is None:
             return None
-        error = shown.get("err")
+        error = shown.err
         name, code = error_name(error) if error is not None else ("", 0)
         return SignatureStatus(
-            slot=int(shown["slot"]),
-            commitment=shown.get("confirmationStatus") or "finalized",
+            slot=shown.slot,
+            commitment=shown.confirmationStatus or "finalized",
             error=name,
             error_code=code,
             confirmed_ns=None if self._confirmed_at is None else self._confirmed_at(signature),
         )
+
+
+def _decoded(shown: BlockhashShape, method: str) -> tuple[Hash, int]:
+    with decoding(method):
+        return Hash.from_string(shown.blockhash), shown.lastValidBlockHeight
 
 
 async def _signatures(message: Message, signers: Sequence[Signer]) -> list[Signature]:

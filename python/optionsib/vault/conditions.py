@@ -32,6 +32,7 @@ class VaultCondition(enum.StrEnum):
     ATTESTATION_REFUSED = "ATTESTATION_REFUSED"
     LEDGER_MISMATCH = "LEDGER_MISMATCH"
     HEARTBEAT_LATE = "HEARTBEAT_LATE"
+    DELIVERED = "DELIVERED"
     TRADE_ENDING = "TRADE_ENDING"
     TRADE_EXPIRED = "TRADE_EXPIRED"
     SIGNER_DOWN = "SIGNER_DOWN"
@@ -62,6 +63,9 @@ MEANING = {
     VaultCondition.ATTESTATION_REFUSED: "the attestor comes to another result: compare both figures",
     VaultCondition.LEDGER_MISMATCH: "chain and ledger differ: run `optionsib vault verify`",
     VaultCondition.HEARTBEAT_LATE: "the chain has not heard of the engine: trades may be released",
+    VaultCondition.DELIVERED: (
+        "options of a trade were exercised, assigned or have expired: what is left is closed, then it settles"
+    ),
     VaultCondition.TRADE_ENDING: "a trade has reached its longest duration: it is being closed",
     VaultCondition.TRADE_EXPIRED: "a trade has expired on the chain: anyone may return its escrow",
     VaultCondition.SIGNER_DOWN: "a signer does not sign: nothing settles; see its message",
@@ -121,41 +125,65 @@ def of_reading(reading: VaultReading | None, now_ns: int, limits: Limits) -> dic
     return found
 
 
+def standing(ledger: VaultLedger) -> dict[tuple[VaultCondition, str], str]:
+    """Return what stays until a person answers for it, by state and trade."""
+    found: dict[tuple[VaultCondition, str], str] = {}
+    for trade in ledger.trades.values():
+        name, known = trade.trade_id, ledger.orders.get(trade.order_ref)
+        if trade.unfunded:
+            filled = known.filled if known else 0
+            found[VaultCondition.UNFUNDED, name] = f"trade {name}: {trade.unfunded}, {filled} units filled"
+        if trade.lost:
+            found[VaultCondition.TRADE_EXPIRED, name] = f"trade {name}: {trade.lost}"
+    for known in ledger.orders.values():
+        if known.late:
+            name = known.order.trade_id
+            words = found.get((VaultCondition.UNFUNDED, name), f"trade {name}")
+            found[VaultCondition.UNFUNDED, name] = f"{words}: {known.late} units filled after the order's end"
+    short: dict[str, int] = {}
+    for state in ledger.intents.values():
+        intent = state.intent
+        if intent.kind == "close" and intent.pnl < -intent.amount:
+            short[intent.trade_id] = short.get(intent.trade_id, 0) - intent.pnl - intent.amount
+    for name, amount in short.items():
+        found[VaultCondition.SHORTFALL, name] = f"trade {name}: {amount / 1e6:,.2f} USDT above its escrow"
+    return found
+
+
+def unacknowledged(ledger: VaultLedger) -> dict[tuple[VaultCondition, str], str]:
+    """Return what stays and nobody has answered for as it is now."""
+    seen = {key: event.details for key, event in ledger.acknowledged.items()}
+    return {key: words for key, words in standing(ledger).items() if seen.get(key) != words}
+
+
 def of_ledger(
     ledger: VaultLedger, reading: VaultReading | None, now_ns: int, limits: Limits
 ) -> dict[VaultCondition, str]:
     """Return what the ledger shows, alone and against the chain."""
     found: dict[VaultCondition, str] = {}
-    unfunded = [t for t in ledger.trades.values() if t.unfunded]
-    late = [o for o in ledger.orders.values() if o.late]
-    if unfunded or late:
-        words = [f"trade {t.trade_id}: {t.unfunded}" for t in unfunded]
-        words += [f"trade {o.order.trade_id}: {o.late} units filled after the order's end" for o in late]
-        found[VaultCondition.UNFUNDED] = "; ".join(words)
+    for (name, _), words in unacknowledged(ledger).items():
+        found[name] = f"{found[name]}; {words}" if name in found else words
+    if ledger.apart:
+        found[VaultCondition.DELIVERED] = "; ".join(
+            f"trade {name} holds " + ", ".join(f"{n:+d} of contract {c}" for c, n in sorted(held.items()))
+            for name, held in ledger.apart.items()
+        )
     if ledger.ending():
         found[VaultCondition.TRADE_ENDING] = ", ".join(sorted(ledger.ending()))
     waiting = ledger.waiting()
     for state in waiting:
         if state.sent is not None and now_ns - state.sent.at_ns > limits.slow_confirmation * SECOND_NS:
             found[VaultCondition.SLOW_CONFIRMATION] = f"{state.intent.kind} of trade {state.intent.trade}"
-    short = {
-        state.intent.trade_id: -state.intent.pnl - state.intent.amount
-        for state in ledger.intents.values()
-        if state.intent.kind == "close" and state.intent.pnl < -state.intent.amount
-    }
-    if short:
-        found[VaultCondition.SHORTFALL] = "; ".join(
-            f"trade {name}: {amount / 1e6:,.2f} USDT above its escrow" for name, amount in short.items()
-        )
     if reading is None or reading.vault is None or reading.funds is None:
         return found
     expired = [
-        t
+        f"trade {t.trade_id}"
         for t in ledger.trades.values()
-        if t.lost or (t.is_open and t.left and not t.is_over and t.expiry <= reading.chain_time)
+        if not t.lost and ledger.lives(t) and t.expiry <= reading.chain_time
     ]
     if expired:
-        found[VaultCondition.TRADE_EXPIRED] = "; ".join(f"{t.trade_id} {t.lost}".strip() for t in expired)
+        told = [found[VaultCondition.TRADE_EXPIRED]] if VaultCondition.TRADE_EXPIRED in found else []
+        found[VaultCondition.TRADE_EXPIRED] = "; ".join((*told, *expired))
     if any(state.sent is not None and state.outcome is None for state in waiting):
         return found  # the chain may be ahead of what was read
     books = ledger.books.balances

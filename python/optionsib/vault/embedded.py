@@ -136,13 +136,12 @@ class EmbeddedChain:
         SettlementError
             If the chain refuses.
         """
-        vault = self.vault()
         self.call("localnet_setFault", None)
         try:
-            await self._set_up(vault, mandate, deposit, settlement)
+            await self._set_up(self.vault(), mandate, deposit, settlement)
         finally:
             self._chain.set_faults(self._faults)
-        return vault
+        return self.vault()  # what the perfect network has shown is ahead of this one
 
     async def _set_up(self, vault: SolanaVault, mandate: Mandate, deposit: int, settlement: int) -> None:
         reading = await vault.read()

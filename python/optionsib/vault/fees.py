@@ -47,6 +47,10 @@ class FeePolicy(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"unit_margin {self.unit_margin}: expected 1 to 10")
 
 
+class _Fee(msgspec.Struct, frozen=True):
+    prioritizationFee: int  # noqa: N815 - the node's name
+
+
 def unit_limit(used: int, policy: FeePolicy, tag: int) -> int:
     """Return the compute units to ask for.
 
@@ -75,9 +79,9 @@ async def priority_price(rpc: AsyncClient, policy: FeePolicy, written: Sequence[
         return policy.floor
     keys = [str(key) for key in written][:_PRICED_ACCOUNTS]
     try:
-        recent = await call(rpc, "getRecentPrioritizationFees", keys)
+        recent = await call(rpc, list[_Fee], "getRecentPrioritizationFees", keys)
     except RpcRefusedError:
         return policy.floor
-    paid = sorted(int(entry["prioritizationFee"]) for entry in recent)
+    paid = sorted(entry.prioritizationFee for entry in recent)
     found = paid[max(0, math.ceil(len(paid) * policy.percentile / 100) - 1)] if paid else 0
     return min(max(found, policy.floor), policy.ceiling)

@@ -1,18 +1,17 @@
-"""The vault's ledger: what is reserved, what must happen on the chain, and what the chain has done.
+"""The vault's ledger: decides what is reserved and what must happen on the chain, and books what has.
 
 1. A decision becomes an intent with all its terms, journaled; the outbox carries intents out.
 2. Every decision has a reference, and asking again changes nothing: a restart may repeat them all.
 3. Money moves in the books when the chain's own record says so, by that record's amounts.
 4. One trade on the chain for each opening order; its escrow is the order's whole maximum loss.
 
-The same ``fold`` serves life and restart; nothing here reads a clock but through its argument, or sends.
+The same fold (``ledger_state``) serves life and restart. Nothing here sends.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from optionsib.common import codec
@@ -22,6 +21,7 @@ from optionsib.common.events import (
     Event,
     LedgerEntry,
     Posting,
+    VaultAcknowledged,
     VaultIntent,
     VaultOutcome,
     VaultSent,
@@ -29,68 +29,13 @@ from optionsib.common.events import (
 from optionsib.common.ports import Clock, CloseTerms
 from optionsib.common.types import SECOND_NS, Order
 from optionsib.execution.realised import part_of_escrow
-from optionsib.vault.books import Books, transfer
+from optionsib.vault.books import postings_of, transfer
+from optionsib.vault.ledger_state import LedgerState
 from optionsib.vault.program_client import AuditRecord
 from optionsib.vault.schema import load_schema
 
 
-@dataclass(slots=True)
-class LedgerTrade:
-    """A trade on the chain, as decided and as the chain's records show it.
-
-    ``left``: escrow once everything that was decided has happened. ``lost``: why something that was decided
-    can never happen. ``is_final``: it cannot be extended any more.
-    """
-
-    number: int
-    trade_id: str
-    order_ref: str
-    left: int
-    closes: int = 0
-    expiry: int = 0
-    unfunded: str = ""
-    lost: str = ""
-    is_open: bool = False
-    is_over: bool = False
-    closed: int = 0
-    reduced: bool = False
-    opened_at: int = 0
-    is_final: bool = False
-
-
-@dataclass(slots=True)
-class LedgerOrder:
-    """An opening order: what is reserved for it, what was filled, and what of that after its end."""
-
-    order: Order
-    reserved: int = 0
-    entries: int = 0
-    filled: int = 0
-    late: int = 0
-    fills: set[str] = field(default_factory=set)
-    ended: bool = False
-
-    def take_units(self, order: Order) -> None:
-        """Take over changed terms that reserve more units; fewer may still fill as before."""
-        if order.quantity > self.order.quantity:
-            self.order = order
-
-
-@dataclass(slots=True)
-class IntentState:
-    """An intent and how far it has come."""
-
-    intent: VaultIntent
-    sent: VaultSent | None = None
-    outcome: VaultOutcome | None = None
-
-    @property
-    def is_over(self) -> bool:
-        """Tell whether nothing more happens to it."""
-        return self.outcome is not None and self.outcome.result != "expired"
-
-
-class VaultLedger:
+class VaultLedger(LedgerState):
     """Decisions and their state.
 
     Parameters
@@ -113,18 +58,10 @@ class VaultLedger:
         place: tuple[str, str, str],
         trade_seconds: int,
     ) -> None:
+        super().__init__(trade_seconds)
         self._clock, self._publish, self.place = clock, publish, place
-        self._trade_seconds = trade_seconds
+        self.highest = 0  # trade id of the chain, as last read: a journal may be younger than its vault
         self.chain_time = 0  # Unix seconds, as last read; until then our clock is asked
-        self.books = Books()
-        self.orders: dict[str, LedgerOrder] = {}
-        self.trades: dict[int, LedgerTrade] = {}
-        self.intents: dict[int, IntentState] = {}
-        self.records = 0  # of the chain's audit trail that are in the books
-        self._restored: dict[str, tuple[int, int]] = {}  # reserved and entries of orders not told yet
-        self._by_reference: dict[str, VaultIntent] = {}
-        self._by_order: dict[str, LedgerTrade] = {}
-        self._by_trade_id: dict[str, LedgerTrade] = {}
         self._kinds = {found.code: found.name for found in load_schema().instructions}
 
     # --- decisions ---------------------------------------------------------------------------------
@@ -132,12 +69,21 @@ class VaultLedger:
     def reserve(self, order: Order, amount: int) -> str | None:
         """Raise what is set aside for an opening order to ``amount``; return None or why not."""
         known = self._known(order)
-        more = amount - known.reserved
+        covered = self.covered(order.order_ref)
+        more = amount - covered
         if more <= 0:
             known.take_units(order)
             return None
-        if order.order_ref in self._by_order:
-            return f"order {order.order_ref} is open on the chain: its maximum loss cannot rise"
+        own = self._by_order.get(order.order_ref)
+        if own is not None and (own.is_over or known.ended):
+            what = f"trade {order.trade_id}" if own.is_over else f"order {order.order_ref}"
+            return f"{what} has ended on the chain: nothing more of it opens"
+        if own is not None:
+            return (
+                f"order {order.order_ref} is open on the chain with {_usdt(covered)} USDT, as changed it "
+                f"needs {_usdt(amount)}: its maximum loss cannot rise; it stays as it was. Cancel it, and "
+                "order the rest anew"
+            )
         other = self._by_trade_id.get(order.trade_id)
         if other is not None:
             return f"trade {order.trade_id} was opened by order {other.order_ref}: one opening order a trade"
@@ -158,7 +104,7 @@ class VaultLedger:
     def free(self, order_ref: str) -> int:
         """Return what an order that never filled has reserved; give the amount."""
         known = self.orders.get(order_ref)
-        amount, entries = (known.reserved, known.entries) if known else self._restored.get(order_ref, (0, 0))
+        amount, entries = self._reserved(order_ref)
         if not amount or order_ref in self._by_order:
             return 0
         postings = transfer("reserved", "free", amount)
@@ -178,7 +124,7 @@ class VaultLedger:
         if is_open or not known.reserved:
             return
         order = known.order
-        number = max(self.trades, default=0) + 1
+        number = max((self.highest, *self.trades)) + 1
         hashed = hashlib.sha256(codec.encode((*self.place, order))).hexdigest()
         self._intend(
             kind="open",
@@ -257,45 +203,15 @@ class VaultLedger:
             trade_id=trade.trade_id, order_ref=trade.order_ref,
         )  # fmt: skip
 
-    def ending(self) -> frozenset[str]:
-        """Return the trades that cannot be extended any more: somebody must close them."""
-        return frozenset(t.trade_id for t in self.trades.values() if t.is_final and t.left and not t.is_over)
-
     def heartbeat(self, after: int) -> None:
         """Note that the chain must hear of the engine; ``after``: the last it heard, Unix seconds."""
         self._intend(kind="heartbeat", reference=f"heartbeat after {after}")
 
-    def reserved(self) -> list[str]:
-        """Return the orders that have something set aside and are not open on the chain."""
-        left = {name: known.reserved for name, known in self.orders.items()}
-        left |= {name: reserved for name, (reserved, _) in self._restored.items()}
-        return [name for name, amount in left.items() if amount and name not in self._by_order]
-
-    def words(self) -> tuple[tuple[str, str], ...]:
-        """Return each trade that is not settled yet and what the chain has of it."""
-        found = []
-        for trade in self.trades.values():
-            busy = [s for s in self.intents.values() if s.intent.trade == trade.number and not s.is_over]
-            if trade.unfunded:
-                word = f"unfunded: {trade.unfunded}"
-            elif busy:
-                word = f"{busy[0].intent.kind} {'sent' if busy[0].sent else 'due'}"
-            elif trade.left and not trade.is_over:
-                word = "on chain"
-            else:
-                continue
-            found.append((trade.trade_id, word))
-        return tuple(found)
+    def acknowledge(self, event: VaultAcknowledged) -> None:
+        """Journal that a person answers for an alarm."""
+        self._put(event)
 
     # --- what the outbox reports -------------------------------------------------------------------
-
-    def waiting(self) -> list[IntentState]:
-        """Return the first unfinished intent of every trade, and of those without one, oldest first."""
-        heads: dict[int, IntentState] = {}
-        for state in self.intents.values():
-            if not state.is_over:
-                heads.setdefault(state.intent.trade, state)
-        return list(heads.values())
 
     def sent(self, event: VaultSent) -> None:
         """Journal a signed transaction; it has not left."""
@@ -307,13 +223,15 @@ class VaultLedger:
         intent = self.intents[outcome.intent].intent
         if outcome.result != "failed" or intent.kind != "open":
             return
-        known = self._order(intent.order_ref)
-        postings = transfer("reserved", "free", known.reserved)
-        self._enter("unfunded", postings, intent.order_ref, intent.trade_id, known.entries)
         self._drop_unfunded(intent.trade)
 
     def _drop_unfunded(self, number: int) -> None:
+        """Return what a trade that was never opened has reserved; its later intents end with it."""
         trade = self.trades[number]
+        amount, entries = self._reserved(trade.order_ref)
+        if amount:
+            postings = transfer("reserved", "free", amount)
+            self._enter("unfunded", postings, trade.order_ref, trade.trade_id, entries)
         for state in list(self.intents.values()):
             if state.intent.trade == number and not state.is_over:
                 self._put(
@@ -347,107 +265,25 @@ class VaultLedger:
                 at_ns=self._clock.now_ns(),
                 reference=f"chain {record.sequence}",
                 memo=kind,
-                postings=_postings(kind, record, paid=paid, ours=trade is not None),
+                postings=postings_of(kind, record, paid=paid, ours=trade is not None),
                 order_ref="" if trade is None else trade.order_ref,
                 trade_id="" if trade is None else trade.trade_id,
                 signature=signature,
             )
         )
 
-    def is_fulfilled(self, intent: VaultIntent) -> bool:
-        """Tell whether the chain's records show that an intent has happened."""
-        trade = self.trades.get(intent.trade)
-        if trade is None:
-            return False
-        return {
-            "open": trade.is_open,
-            "close": trade.closed > intent.close_number,
-            "reduce": trade.reduced,
-        }.get(intent.kind, False)
-
-    # --- the fold ----------------------------------------------------------------------------------
+    # --- restart -----------------------------------------------------------------------------------
 
     def replay(self, events: Iterable[AnyEvent]) -> None:
-        """Rebuild everything from the journal; decisions asked for again afterwards change nothing."""
+        """Rebuild everything from the journal; decisions asked for again afterwards change nothing.
+
+        What an earlier run did not live to write after an open that failed is written now.
+        """
         for event in events:
             self.fold(event)
-
-    def fold(self, event: object) -> None:
-        """Take an event of the ledger's in; others are no concern."""
-        match event:
-            case LedgerEntry():
-                self._fold_entry(event)
-            case VaultIntent():
-                self._fold_intent(event)
-            case VaultSent():
-                state = self.intents[event.intent]
-                state.sent, state.outcome = event, None
-            case VaultOutcome():
-                self._fold_outcome(event)
-            case _:
-                pass
-
-    def _fold_entry(self, entry: LedgerEntry) -> None:
-        if not self.books.post(entry):
-            return
-        if entry.reference.startswith("chain "):
-            self.records += 1
-            self._fold_record(entry)
-        if not entry.order_ref:
-            return
-        more = sum(posting.amount for posting in entry.postings if posting.account == "reserved")
-        known = self.orders.get(entry.order_ref)
-        if known is not None:
-            known.entries, known.reserved = known.entries + 1, known.reserved + more
-        else:
-            reserved, entries = self._restored.get(entry.order_ref, (0, 0))
-            self._restored[entry.order_ref] = (reserved + more, entries + 1)
-
-    def _fold_record(self, entry: LedgerEntry) -> None:
-        trade = self._by_order.get(entry.order_ref)
-        if trade is None:
-            return
-        trade.is_open = trade.is_open or entry.memo == "open"
-        trade.is_over = trade.is_over or entry.memo in ("expire", "release")
-        trade.reduced = trade.reduced or entry.memo == "reduce"
-        trade.closed += entry.memo == "close"
-
-    def _fold_intent(self, intent: VaultIntent) -> None:
-        self.intents[intent.number] = IntentState(intent)
-        self._by_reference[intent.reference] = intent
-        if intent.kind == "open":
-            trade = LedgerTrade(
-                intent.trade,
-                intent.trade_id,
-                intent.order_ref,
-                intent.amount,
-                expiry=intent.expiry,
-                opened_at=intent.expiry - self._trade_seconds,
-            )
-            self.trades[trade.number] = self._by_order[trade.order_ref] = trade
-            self._by_trade_id[trade.trade_id] = trade
-            return
-        if intent.kind in ("reduce", "close"):
-            self.trades[intent.trade].left -= intent.amount
-        if intent.kind == "close":
-            self.trades[intent.trade].closes += 1
-
-    def _fold_outcome(self, outcome: VaultOutcome) -> None:
-        state = self.intents[outcome.intent]
-        state.outcome = outcome
-        if outcome.result == "expired":
-            return
-        intent, trade = state.intent, self.trades.get(state.intent.trade)
-        if trade is None:
-            return
-        if outcome.result == "failed" and intent.kind == "open":
-            trade.unfunded = outcome.error
-        elif outcome.result == "failed" and intent.kind == "extend":
-            trade.is_final = True
-        elif outcome.result == "failed" and not trade.unfunded:
-            trade.lost = trade.lost or f"{intent.kind}: {outcome.error}"
-        elif intent.kind == "extend":
-            trade.expiry = intent.expiry
+        for trade in self.trades.values():
+            if trade.unfunded:
+                self._drop_unfunded(trade.number)
 
     # --- helpers -----------------------------------------------------------------------------------
 
@@ -480,58 +316,6 @@ class VaultLedger:
         number = terms.get("trade", 0)
         if number and self.trades[number].unfunded:
             self._drop_unfunded(number)
-
-    def _known(self, order: Order) -> LedgerOrder:
-        """Return an order's state; what was booked for it before its terms were known is taken over."""
-        if order.order_ref not in self.orders:
-            reserved, entries = self._restored.pop(order.order_ref, (0, 0))
-            self.orders[order.order_ref] = LedgerOrder(order, reserved, entries)
-        return self.orders[order.order_ref]
-
-    def _order(self, order_ref: str) -> LedgerOrder:
-        known = self.orders.get(order_ref)
-        if known is None:
-            raise SettlementError(f"nothing was reserved for order {order_ref!r}; nothing booked")
-        return known
-
-    def _units(self, known: LedgerOrder, trade: LedgerTrade) -> int:
-        closed = sum(
-            state.intent.units
-            for state in self.intents.values()
-            if state.intent.kind == "close" and state.intent.trade == trade.number
-        )
-        return known.filled - closed
-
-
-def _postings(kind: str, record: AuditRecord, *, paid: bool, ours: bool) -> tuple[Posting, ...]:
-    """Return what a record of the chain has moved; ``ours``: of a trade that the ledger knows."""
-    amount, pnl, fee = record.amount, record.pnl, record.fee
-    if kind in ("deposit", "sweep"):  # a sweep brings what a stranger sent to escrow
-        return transfer("outside", "free", amount)
-    if kind in ("withdraw", "recover"):
-        return transfer("free", "outside", amount)
-    if kind == "open":
-        return transfer("reserved" if ours else "free", "escrow", amount)
-    if kind in ("reduce", "expire", "release"):
-        return transfer("escrow", "free", amount)
-    if kind == "close":
-        if pnl <= 0:
-            return (*transfer("escrow", "free", amount + pnl), *transfer("escrow", "settlement", -pnl))
-        if not paid:
-            return (*transfer("escrow", "free", amount), *transfer("settlement", "receivable", pnl))
-        return (
-            *transfer("escrow", "free", amount),
-            *transfer("settlement", "free", pnl - fee),
-            *transfer("settlement", "fees", fee),
-        )
-    if kind == "pay_profit":
-        return (
-            *transfer("receivable", "free", amount - fee),
-            *transfer("receivable", "fees", fee),
-        )
-    if kind == "waive_profit":
-        return transfer("receivable", "settlement", amount)
-    return ()
 
 
 def _usdt(amount: int) -> str:

@@ -55,6 +55,31 @@ def symbols_hash(symbols: Iterable[str]) -> bytes:
     return hashlib.sha256("".join(f"{symbol}\n" for symbol in sorted(set(symbols))).encode()).digest()
 
 
+def allowed_symbols(config: VaultConfig, symbol: str) -> list[str]:
+    """Return the symbols that ``vault.symbols`` names; where it names none, the session's own."""
+    return [word.strip() for word in config.symbols.split(",") if word.strip()] or [symbol]
+
+
+def refuse_other_symbol(mandate: Mandate, config: VaultConfig, symbol: str) -> None:
+    """Refuse a session in what the mandate does not allow; one without symbols allows everything.
+
+    Raises
+    ------
+    ConfigError
+        If the configured symbols are not the mandate's, or the session's is none of them.
+    """
+    allowed = allowed_symbols(config, symbol)
+    if mandate.symbols_hash == bytes(32):
+        return
+    if symbols_hash(allowed) != mandate.symbols_hash:
+        raise ConfigError(
+            f"the mandate's symbols are not {', '.join(allowed)}: expected them in vault.symbols, or "
+            f"`optionsib vault mandate propose symbols={','.join(allowed)}`"
+        )
+    if symbol not in allowed:
+        raise ConfigError(f"session.symbol is {symbol}; the mandate allows {', '.join(allowed)}")
+
+
 def terms_of(config: VaultConfig, symbols: Iterable[str]) -> dict[str, Any]:
     """Return the caps, times and symbols that a new mandate has by this configuration."""
     return {

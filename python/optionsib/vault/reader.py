@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from solana.rpc.async_api import AsyncClient
+from solders.account import Account
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
@@ -17,20 +18,26 @@ from optionsib.vault.program_client import TradeAccount, VaultAddresses, audit_e
 from optionsib.vault.program_instructions import VaultProgram
 from optionsib.vault.readings import (
     CLOCK_SYSVAR,
+    AccountsShape,
     ChainFacts,
     Commitment,
     HistoryEntry,
+    ProgramAccountShape,
+    SignatureShape,
+    TipShape,
     TokenReading,
+    TransactionShape,
     VaultReading,
     account_of,
     chain_time_of,
     mint_of,
     program_code,
+    refuse_late,
     token_of,
     trade_of,
     vault_of,
 )
-from optionsib.vault.rpc import call, error_name
+from optionsib.vault.rpc import RpcUnavailableError, call, decoding, error_name
 from optionsib.vault.schema import size_of
 
 _MAXIMUM_ACCOUNTS = 100
@@ -68,11 +75,14 @@ class VaultReader:
         self.commitment = commitment
         self._rpc, self._clock = rpc, clock
         self._cluster: bytes | None = None
+        self._slot = 0  # of the newest reading; what shows less is past
 
     async def cluster(self) -> bytes:
         """Return the genesis hash, 32 bytes (asked once)."""
         if self._cluster is None:
-            self._cluster = bytes(Hash.from_string(await call(self._rpc, "getGenesisHash")))
+            shown = await call(self._rpc, str, "getGenesisHash")
+            with decoding("getGenesisHash"):
+                self._cluster = bytes(Hash.from_string(shown))
         return self._cluster
 
     async def check(self) -> ChainFacts:
@@ -112,6 +122,9 @@ class VaultReader:
 
         Raises
         ------
+        RpcUnavailableError
+            Also if the node shows an older slot than one before it did: behind one address there may be
+            several, and what a late one shows is past.
         SettlementError
             If the mint is none, or something else stands at the vault's address.
         """
@@ -157,26 +170,39 @@ class VaultReader:
             {"memcmp": {"offset": size_of("u64"), "bytes": str(self.addresses.vault)}},
         ]
         options = {"commitment": self.commitment, "encoding": "base64", "filters": filters}
-        shown = await call(self._rpc, "getProgramAccounts", str(self.program.program), options)
-        found = [trade_of(account_of(item["account"]), self.program) for item in shown]
+        shown = await call(
+            self._rpc,
+            list[ProgramAccountShape],
+            "getProgramAccounts",
+            str(self.program.program),
+            options,
+        )
+        with decoding("getProgramAccounts"):
+            accounts = [account_of(item.account) for item in shown]
+        found = [trade_of(account, self.program) for account in accounts]
         return sorted((trade for trade in found if trade is not None), key=lambda trade: trade.trade_id)
 
     async def token(self, address: Pubkey) -> TokenReading | None:
         """Read any token account; None where there is none."""
         return token_of((await self._accounts(address))[1][0])
 
-    async def block_height(self) -> int:
-        """Return the height of the newest block of this commitment."""
-        return int(await call(self._rpc, "getBlockHeight", {"commitment": self.commitment}))
+    async def tip(self) -> TipShape:
+        """Return slot and height of the newest block of this commitment."""
+        return await call(self._rpc, TipShape, "getEpochInfo", {"commitment": self.commitment})
 
-    async def _accounts(self, *keys: Pubkey) -> tuple[int, list[Any]]:
-        answer = await call(
-            self._rpc,
-            "getMultipleAccounts",
-            [str(key) for key in keys],
-            {"commitment": self.commitment, "encoding": "base64"},
-        )
-        return int(answer["context"]["slot"]), [account_of(shown) for shown in answer["value"]]
+    async def _accounts(self, *keys: Pubkey) -> tuple[int, list[Account | None]]:
+        method = "getMultipleAccounts"
+        options, least = {"commitment": self.commitment, "encoding": "base64"}, self._slot
+        answer = await call(self._rpc, AccountsShape, method, [str(key) for key in keys], options)
+        if len(answer.value) != len(keys):
+            raise RpcUnavailableError(f"{method} answers with {len(answer.value)} of {len(keys)} accounts")
+        slot = answer.context.slot
+        if self.commitment != "processed":
+            refuse_late(slot, least)
+        with decoding(method):
+            found = [account_of(shown) for shown in answer.value]
+        self._slot = max(self._slot, slot)
+        return slot, found
 
     async def history(self, after: str | None = None) -> list[HistoryEntry]:
         """Return all transactions that name the vault, oldest first; only those after a signature if given.
@@ -186,37 +212,42 @@ class VaultReader:
         SettlementError
             If the node has no longer one of them.
         """
-        found: list[dict[str, Any]] = []
+        found: list[str] = []
         commitment: Commitment = "confirmed" if self.commitment == "processed" else self.commitment
         while True:
             options: dict[str, Any] = {"limit": _PAGE, "commitment": commitment}
-            options |= {"before": found[-1]["signature"]} if found else {}
+            options |= {"before": found[-1]} if found else {}
             options |= {"until": after} if after else {}
-            page = await call(self._rpc, "getSignaturesForAddress", str(self.addresses.vault), options)
-            found += page
+            page = await call(
+                self._rpc,
+                list[SignatureShape],
+                "getSignaturesForAddress",
+                str(self.addresses.vault),
+                options,
+            )
+            found += [item.signature for item in page]
             if len(page) < _PAGE:
                 break
-        return [await self._entry(item, commitment) for item in reversed(found)]
+        return [await self._entry(signature, commitment) for signature in reversed(found)]
 
-    async def _entry(self, item: dict[str, Any], commitment: Commitment) -> HistoryEntry:
-        signature = item["signature"]
+    async def _entry(self, signature: str, commitment: Commitment) -> HistoryEntry:
         options = {"encoding": "base64", "commitment": commitment, "maxSupportedTransactionVersion": 0}
-        whole = await call(self._rpc, "getTransaction", signature, options)
+        whole = await call(self._rpc, TransactionShape | None, "getTransaction", signature, options)  # type: ignore[arg-type]
         if whole is None:
             raise SettlementError(
                 f"the RPC node no longer has transaction {signature}: use one with full history"
             )
-        meta = whole["meta"]
-        error = meta.get("err")
-        logs = meta.get("logMessages") or ()
-        events = () if error else tuple(audit_events(logs, self.program.program))
+        error = whole.meta.err
+        with decoding("getTransaction"):
+            events = () if error else tuple(audit_events(whole.meta.logMessages or (), self.program.program))
+            wire = base64.b64decode(whole.transaction[0], validate=True)
         return HistoryEntry(
             signature=signature,
-            slot=int(whole["slot"]),
-            block_time=whole.get("blockTime"),
+            slot=whole.slot,
+            block_time=whole.blockTime,
             error=error_name(error)[0] if error else "",
-            fee=int(meta["fee"]),
-            wire=base64.b64decode(whole["transaction"][0], validate=True),
+            fee=whole.meta.fee,
+            wire=wire,
             events=tuple(event for event in events if event.vault == self.addresses.vault),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import struct
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from solders.account import Account
@@ -15,6 +15,7 @@ from solders.sysvar import CLOCK
 from optionsib.common.errors import SettlementError
 from optionsib.vault.program_client import AuditEvent, TradeAccount, VaultAccount
 from optionsib.vault.program_instructions import VaultProgram
+from optionsib.vault.rpc import RpcUnavailableError
 from optionsib.vault.schema import PROGRAM_FILE, program_file
 from optionsib.vault.tokens import mint_authorities, mint_decimals, token_account
 
@@ -107,16 +108,149 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     events: tuple[AuditEvent, ...]
 
 
-def account_of(shown: Any) -> Account | None:
-    """Return an account from the node's JSON (base64)."""
+Unsigned = Annotated[int, msgspec.Meta(ge=0)]  # up to 64 bits: the JSON decoder refuses more
+
+
+class AccountShape(msgspec.Struct, frozen=True):
+    """An account in a node's JSON; ``data`` is base64 and the word for it."""
+
+    lamports: Unsigned
+    data: tuple[str, Literal["base64"]]
+    owner: str
+    executable: bool
+    rentEpoch: Unsigned  # noqa: N815 - the node's name
+
+
+class ContextShape(msgspec.Struct, frozen=True):
+    """The slot that an answer is of."""
+
+    slot: Unsigned
+
+
+class AccountsShape(msgspec.Struct, frozen=True):
+    """Answer of ``getMultipleAccounts``."""
+
+    context: ContextShape
+    value: list[AccountShape | None]
+
+
+class ProgramAccountShape(msgspec.Struct, frozen=True):
+    """One of the answer of ``getProgramAccounts``."""
+
+    account: AccountShape
+
+
+class SignatureShape(msgspec.Struct, frozen=True):
+    """One of the answer of ``getSignaturesForAddress``."""
+
+    signature: str
+
+
+class MetaShape(msgspec.Struct, frozen=True):
+    """What became of a transaction."""
+
+    fee: Unsigned
+    err: Any = None
+    logMessages: list[str] | None = None  # noqa: N815
+
+
+class TransactionShape(msgspec.Struct, frozen=True):
+    """Answer of ``getTransaction``; ``transaction`` is base64 and the word for it."""
+
+    slot: Unsigned
+    meta: MetaShape
+    transaction: tuple[str, Literal["base64"]]
+    blockTime: int | None = None  # noqa: N815
+
+
+class StatusShape(msgspec.Struct, frozen=True):
+    """One of the answer of ``getSignatureStatuses``; old nodes leave the commitment out."""
+
+    slot: Unsigned
+    err: Any = None
+    confirmationStatus: Commitment | None = None  # noqa: N815
+
+
+class StatusesShape(msgspec.Struct, frozen=True):
+    """Answer of ``getSignatureStatuses``."""
+
+    context: ContextShape
+    value: list[StatusShape | None]
+
+
+class TipShape(msgspec.Struct, frozen=True):
+    """Answer of ``getEpochInfo``: the newest block."""
+
+    absoluteSlot: Unsigned  # noqa: N815
+    blockHeight: Unsigned  # noqa: N815
+
+
+class BlockhashShape(msgspec.Struct, frozen=True):
+    """A blockhash and the last block height at which it counts."""
+
+    blockhash: str
+    lastValidBlockHeight: Unsigned  # noqa: N815
+
+
+class LatestBlockhashShape(msgspec.Struct, frozen=True):
+    """Answer of ``getLatestBlockhash``."""
+
+    value: BlockhashShape
+
+
+class SimulationValueShape(msgspec.Struct, frozen=True):
+    """What a simulation came to; nodes before 1.18 leave the blockhash out."""
+
+    err: Any = None
+    logs: list[str] | None = None
+    unitsConsumed: Unsigned = 0  # noqa: N815
+    replacementBlockhash: BlockhashShape | None = None  # noqa: N815
+
+
+class SimulationShape(msgspec.Struct, frozen=True):
+    """Answer of ``simulateTransaction``."""
+
+    value: SimulationValueShape
+
+
+def losses_of_a_day(vault: VaultAccount, chain_time: int) -> int:
+    """Return the losses that the program would count at ``chain_time``: this hour's and the 24 before it.
+
+    The account's own buckets are as old as the last open or close.
+    """
+    aged = max(chain_time // 3_600 - vault.loss_hour, 0)
+    buckets = len(vault.losses)
+    return sum(vault.losses[(vault.loss_hour - back) % buckets] for back in range(buckets - aged))
+
+
+def refuse_late(slot: int, least: int) -> None:
+    """Refuse what a node shows that has not come as far as another one behind the same address.
+
+    Raises
+    ------
+    RpcUnavailableError
+        If ``slot`` is before ``least``.
+    """
+    if slot < least:
+        raise RpcUnavailableError(f"the node is late: it shows slot {slot}, {least} was seen before")
+
+
+def account_of(shown: AccountShape | None) -> Account | None:
+    """Return an account from a node's answer.
+
+    Raises
+    ------
+    ValueError
+        If data or owner cannot be decoded.
+    """
     if shown is None:
         return None
     return Account(
-        lamports=int(shown["lamports"]),
-        data=base64.b64decode(shown["data"][0], validate=True),
-        owner=Pubkey.from_string(shown["owner"]),
-        executable=bool(shown["executable"]),
-        rent_epoch=int(shown["rentEpoch"]),
+        lamports=shown.lamports,
+        data=base64.b64decode(shown.data[0], validate=True),
+        owner=Pubkey.from_string(shown.owner),
+        executable=shown.executable,
+        rent_epoch=shown.rentEpoch,
     )
 
 

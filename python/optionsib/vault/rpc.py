@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 from pydantic import ValidationError
 from solana.exceptions import SolanaRpcException
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.jsonrpc import JsonRpcRequest, SolanaJsonRpcError
+from solders.hash import ParseHashError
 
 from optionsib.common.errors import ConfigError, SettlementError
 from optionsib.vault.program_client import ProgramError, error_of
@@ -101,13 +105,16 @@ def shown(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
 
 
-async def call(client: AsyncClient, method: str, *params: Any) -> Any:
-    """Call a method and return its result as JSON.
+Answer = TypeVar("Answer")
+
+
+async def call(client: AsyncClient, answer: type[Answer], method: str, *params: Any) -> Answer:
+    """Call a method and return its result, which must have the shape of ``answer``.
 
     Raises
     ------
     RpcUnavailableError
-        If no usable answer comes, or the node says that it is not healthy.
+        If no answer comes, or none of that shape, or the node says that it is not healthy.
     ProgramError, TransactionRefusedError
         If a simulation that the node makes before sending fails.
     RpcRefusedError
@@ -115,13 +122,26 @@ async def call(client: AsyncClient, method: str, *params: Any) -> Any:
     """
     request = JsonRpcRequest(method=method, params=list(params))
     try:
-        return await client.send_rpc_request(request, Any)
+        found = await client.send_rpc_request(request, Any)
     except SolanaJsonRpcError as error:
         raise _of_answer(error) from error
     except SolanaRpcException as error:
         raise RpcUnavailableError(f"no answer to {method}: {_words(error.__cause__)}") from None
     except ValidationError as error:
         raise RpcUnavailableError(f"the answer to {method} is no JSON-RPC") from error
+    try:
+        return msgspec.convert(found, answer)
+    except msgspec.ValidationError as error:
+        raise RpcUnavailableError(f"the answer to {method} has another shape: {error}") from error
+
+
+@contextmanager
+def decoding(method: str) -> Iterator[None]:
+    """Name what cannot be decoded of an answer as what it is: no usable answer."""
+    try:
+        yield
+    except (ValueError, ParseHashError) as error:
+        raise RpcUnavailableError(f"the answer to {method} cannot be decoded: {error}") from error
 
 
 def _of_answer(error: SolanaJsonRpcError) -> SettlementError:

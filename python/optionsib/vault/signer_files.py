@@ -134,7 +134,11 @@ class RemoteSigner:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
         body = {"public_key": str(self._public_key), "message": base64.b64encode(message).decode()}
         try:
-            async with httpx2.AsyncClient(timeout=self._timeout, follow_redirects=False) as client:
+            # A proxy of the environment would get what goes over http, token and all, off this machine.
+            environment = urlsplit(self._url).scheme == "https"
+            async with httpx2.AsyncClient(
+                timeout=self._timeout, follow_redirects=False, trust_env=environment
+            ) as client:
                 answer = await client.post(self._url, json=body, headers=headers)
         except httpx2.HTTPError as error:
             raise SignerError(f"{self!r} does not answer: {type(error).__name__}") from None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
-from optionsib.common.events import AnyEvent, LedgerEntry, VaultOutcome
+from optionsib.common.events import AnyEvent, LedgerEntry, Posting, VaultOutcome
+from optionsib.vault.books import postings_of
+from optionsib.vault.mandates import usdt
+from optionsib.vault.program_client import AuditRecord
 from optionsib.vault.readings import HistoryEntry
 from optionsib.vault.schema import load_schema
 
@@ -32,31 +36,52 @@ def ledger_differences(history: Iterable[HistoryEntry], journal: Iterable[AnyEve
         confirmed.pop(transaction.signature, None)
         for logged in transaction.events:
             record = logged.record
-            name, kind = f"chain {record.sequence}", kinds.get(record.kind, str(record.kind))
-            entry = booked.pop(name, None)
+            kind = kinds.get(record.kind, str(record.kind))
+            entry = booked.pop(f"chain {record.sequence}", None)
             if entry is None:
-                found.append(f"record {record.sequence} ({kind}, {record.amount}) is not in the ledger")
-                continue
-            if (entry.memo, entry.signature) != (kind, transaction.signature):
+                found.append(f"{_named(record, kind)} of {transaction.signature} is not in the ledger")
+            elif (entry.memo, entry.signature) != (kind, transaction.signature):
                 found.append(
                     f"record {record.sequence} is {kind} of {transaction.signature}, the ledger has "
                     f"{entry.memo} of {entry.signature}"
                 )
-            moved = {posting.account: 0 for posting in entry.postings}
-            for posting in entry.postings:
-                moved[posting.account] += posting.amount
-            fee, escrow = moved.get("fees", 0), moved.get("escrow", 0)
-            expected = {"open": record.amount, "close": -record.amount, "reduce": -record.amount}.get(
-                kind, escrow
-            )
-            if escrow != expected or fee != record.fee:
+            elif not _is_booked_right(entry, record, kind):
+                expected = postings_of(kind, record, paid=True, ours=bool(entry.trade_id))
                 found.append(
-                    f"record {record.sequence} ({kind}) moves {expected} of escrow and a fee of "
-                    f"{record.fee}, the ledger {escrow} and {fee}"
+                    f"{_named(record, kind)} moves {_words(expected)}; the ledger has "
+                    f"{_words(entry.postings)}"
                 )
-    found += [f"the ledger has {name} ({entry.memo}), the chain has not" for name, entry in booked.items()]
+    found += [
+        f"the ledger has {entry.reference.replace('chain', 'record')} ({entry.memo} of {entry.signature}), "
+        "the chain has not"
+        for entry in booked.values()
+    ]
     found += [
         f"intent {intent} counts as confirmed by {signature}, which is not in the chain's log"
         for signature, intent in confirmed.items()
     ]
     return found
+
+
+def _is_booked_right(entry: LedgerEntry, record: AuditRecord, kind: str) -> bool:
+    """Compare all amounts; whether a profit was paid at once or is owed, the record does not tell."""
+    ours = bool(entry.trade_id)
+    moved = _sums(entry.postings)
+    return any(moved == _sums(postings_of(kind, record, paid=paid, ours=ours)) for paid in (True, False))
+
+
+def _sums(postings: Iterable[Posting]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for posting in postings:
+        sums[posting.account] += posting.amount
+    return {account: amount for account, amount in sums.items() if amount}
+
+
+def _named(record: AuditRecord, kind: str) -> str:
+    trade = f" of trade {record.trade_id}" if record.trade_id else ""
+    return f"record {record.sequence} ({kind}{trade}, {usdt(record.amount)} USDT)"
+
+
+def _words(postings: Iterable[Posting]) -> str:
+    moved = (f"{account} {'+' if n > 0 else ''}{usdt(n)}" for account, n in sorted(_sums(postings).items()))
+    return ", ".join(moved) or "nothing"

@@ -121,6 +121,11 @@ class LimitEngine {
     // --- books
     void set_position(std::uint32_t contract, std::int64_t quantity, std::uint32_t account = 0);
     void set_cash(Money cash, std::uint32_t account = 0);
+    // Contracts that came or went without an order (exercise, assignment, expiry), and the money that moved
+    // with them: positions, the trade's own holdings and cash. It is no execution of ours and costs no
+    // estimated fee.
+    void deliver(std::uint32_t contract, std::int64_t quantity, Money cash, std::uint32_t trade,
+                 std::uint32_t strategy, std::uint32_t account = 0);
     // Room for one more strategy; its number.
     std::uint32_t add_strategy();
 

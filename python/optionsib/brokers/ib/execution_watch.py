@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+from optionsib.brokers.ib.conversions import price_from_wire
 from optionsib.brokers.ib.executions import ExecutionBook
 from optionsib.brokers.ib.library import Contract as IBContract
 from optionsib.brokers.ib.library import Execution as IBExecution
@@ -26,6 +27,7 @@ from optionsib.common.types import Contract
 _Type = Literal["STK", "OPT", "IND", "FUT", "FOP", "CASH", "BAG"]
 _TYPES = ("STK", "OPT", "IND", "FUT", "FOP", "CASH")
 _DERIVATIVES = ("OPT", "FOP")
+_RIGHTS: dict[str, Literal["C", "P", ""]] = {"C": "C", "P": "P"}
 
 
 class _Deaf(Callbacks):
@@ -140,12 +142,15 @@ class ExecutionWatch(_Deaf):
             return
         try:
             if contract.secType in _TYPES:
-                default = 100 if contract.secType in _DERIVATIVES else 1
+                derives = contract.secType in _DERIVATIVES
                 self._contracts[contract.conId] = Contract(
                     con_id=contract.conId,
                     symbol=contract.symbol,
                     security_type=cast(_Type, contract.secType),
-                    multiplier=int(contract.multiplier or default),
+                    multiplier=int(contract.multiplier or (100 if derives else 1)),
+                    right=_RIGHTS.get(contract.right[:1], "") if derives else "",
+                    strike=(price_from_wire(contract.strike) or 0) if derives else 0,
+                    expiry_date=contract.lastTradeDateOrContractMonth[:8],
                 )
             self._book.book(contract, execution, "")
             self._book.release_commission(execution.execId)

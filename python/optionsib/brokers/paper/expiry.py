@@ -144,6 +144,22 @@ class Deliveries:
             if is_candidate and self._random.random() < chance:
                 self._desk.messages.broadcast(self._deliver(contract, held.quantity, now_ns, None))
 
+    def assign(self, con_id: int, quantity: int, now_ns: int) -> None:
+        """Assign short options now, as if their holders had exercised.
+
+        Raises
+        ------
+        ValueError
+            If less is sold.
+        """
+        sold = -self._desk.account.quantity(con_id)
+        contract = self._directory.by_id.get(con_id)
+        if contract is None or not contract.kind or not 1 <= quantity <= sold:
+            raise ValueError(
+                f"cannot assign {quantity} of contract {con_id}: {max(0, sold)} options are sold"
+            )
+        self._desk.messages.broadcast(self._deliver(contract, -quantity, now_ns, None))
+
     def _settle(self, contract: Contract, quantity: int, now_ns: int) -> None:
         for order in self._instructions(contract.con_id, _TYPES[EXERCISE]):
             count = min(order.remaining, quantity)

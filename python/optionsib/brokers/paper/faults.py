@@ -240,6 +240,12 @@ class Faults:
         self._exchange.flush()
         return execution_id
 
+    def assign(self, con_id: int, quantity: int) -> None:
+        """Assign short options of the account before they expire; their shares are delivered."""
+        self._books.assign(con_id, quantity, self._exchange.now_ns)
+        self._exchange.tell_account_changes()
+        self._exchange.flush()
+
     def error(
         self,
         code: int,

@@ -154,6 +154,16 @@ class Interventions:
         self._desk.messages.broadcast([record])
         return record.execution_id
 
+    def assign(self, con_id: int, quantity: int, now_ns: int) -> None:
+        """Assign short options before they expire.
+
+        Raises
+        ------
+        ValueError
+            If less is sold.
+        """
+        self._desk.deliveries.assign(con_id, quantity, now_ns)
+
     def _adjust_order(self, record: ExecutionRecord, corrected: ExecutionRecord) -> None:
         """Let the order show the corrected average; its filled quantity follows its own execution."""
         for order in self._desk.registry.all:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SMALL_BARS = frozenset({"1 secs", "5 secs", "10 secs", "15 secs", "30 secs", "1 sec"})
 SAME_REQUEST_SECONDS = 15.0
@@ -53,6 +53,16 @@ class Limits:
     def off(cls) -> Limits:
         """Return limits that refuse nothing."""
         return cls(messages_per_second=None, depth_lines=None, tick_lines=None, history_pacing=False)
+
+    def at_speed(self, speed: float) -> Limits:
+        """Return the limits of an exchange that plays ``speed`` seconds a second: its seconds count."""
+        if speed <= 1.0 or self.messages_per_second is None:
+            return self
+        return replace(
+            self,
+            messages_per_second=int(self.messages_per_second * speed),
+            notice_at=int(self.notice_at * speed),
+        )
 
 
 class Verdict(enum.Enum):

@@ -79,7 +79,7 @@ class OrderDesk:
             self._triggers,
             self.messages,
         )
-        self._deliveries = Deliveries(self, directory, board, seed)
+        self.deliveries = Deliveries(self, directory, board, seed)
         self.interventions = Interventions(self, directory)
         self._has_opened = False
 
@@ -170,7 +170,7 @@ class OrderDesk:
             if not is_open:
                 raise rejected("the session has closed")
             self.registry.claim_id(session.client_id, ticket.order_id)
-            order = self._deliveries.instruct(
+            order = self.deliveries.instruct(
                 session.client_id, ticket, now_ns, action=action, override=override
             )
             self.registry.check_room()
@@ -252,7 +252,7 @@ class OrderDesk:
             for order in self.working():
                 if order.time_in_force == "OPG":
                     self.work.end(order, CANCELLED, now_ns, "the opening is over")
-        self._deliveries.expire(now_ns)
+        self.deliveries.expire(now_ns)
         return len(self.log) > executed
 
     def show_trade(self, con_id: int, price: int, quantity: int, now_ns: int) -> bool:
@@ -267,8 +267,8 @@ class OrderDesk:
         for order in self.working():
             if order.is_live and order.time_in_force == "DAY" and not order.is_exercise:
                 self.work.end(order, CANCELLED, now_ns, "the session has closed")
-        self._deliveries.close_session(now_ns)
-        self._deliveries.expire(now_ns)
+        self.deliveries.close_session(now_ns)
+        self.deliveries.expire(now_ns)
         return len(self.log) > executed
 
     # --- accepting -------------------------------------------------------------------------------
