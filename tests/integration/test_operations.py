@@ -233,7 +233,9 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
         assert broker_state(exchange).positions == {}
 
 
-def test_flatten_without_daemon_while_time_stands_still(tmp_path: Path) -> None:
+def test_flatten_without_daemon_while_time_stands_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state = tmp_path / "state"
     with exchange_process(exchange_settings(), tmp_path / "exchange.log") as exchange:
         killed = run_daemon(exchange, state, *HOLD, kill_at="after-step-commit:6")
@@ -241,6 +243,9 @@ def test_flatten_without_daemon_while_time_stands_still(tmp_path: Path) -> None:
         left = broker_state(exchange)
         assert left.positions
         assert left.working_orders
+        # A rescue is not put off by the hour: windows in which the daemon sends nothing do not bind it.
+        always = '[{"name": "always", "start": "00:00", "minutes": 1440}]'
+        monkeypatch.setenv("OPTIONSIB_GATEWAY__QUIET_WINDOWS", always)
         words = set_options(exchange, state, *HOLD)
 
         cancelled = cli("cancel-all", "--json", *words)

@@ -52,7 +52,10 @@ async def rescue(config: Config, *, flatten: bool) -> RescueReport:
         If the broker's account is not the one this configuration may touch; nothing was sent.
     """
     clock = SystemClock()
-    gateway = config.gateway.model_copy(update={"client_id": config.gateway.rescue_client_id})
+    # Who asks for a rescue means now: a planned outage is the broker's to refuse for, not ours.
+    gateway = config.gateway.model_copy(
+        update={"client_id": config.gateway.rescue_client_id, "quiet_windows": ()}
+    )
     broker = BrokerAdapterFactory(
         clock=clock,
         pace="real",
