@@ -364,6 +364,29 @@ def test_a_trade_whose_close_cannot_settle_yet_does_not_expire(units: int) -> No
     played(scenario)
 
 
+def test_a_pause_that_is_lifted_in_time_lets_a_trade_be_extended() -> None:
+    async def scenario(desk: Desk) -> None:
+        await opened(desk)
+        trader = desk.chain.signer("trader")
+        pause = desk.vault.program.pause(desk.vault.trader, trader.public_key)
+        await desk.vault.run([pause], signers=[trader])
+        found = await desk.vault.trade(1)
+        assert found is not None
+        opened_until = found.expiry
+        while desk.clock.now_ns() // 10**9 < opened_until - 400:  # into the time in which it is extended
+            desk.pass_seconds(300)
+            await desk.service.advance()
+        await is_told(desk, C.PAUSED)
+        await desk.vault.run([desk.vault.program.unpause(desk.vault.trader)], signers=[trader])
+        await desk.settle(rounds=5)
+        found = await desk.vault.trade(1)
+        assert found is not None
+        assert found.expiry > opened_until
+        assert desk.service.conditions() == {}
+
+    played(scenario)
+
+
 def test_a_trade_that_expired_is_told_and_its_close_is_no_secret() -> None:
     async def scenario(desk: Desk) -> None:
         await opened(desk)
