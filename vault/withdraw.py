@@ -112,7 +112,9 @@ class Node:
             code = getattr(error, "code", "")
             sys.exit(f"{method}: no answer from the node ({type(error).__name__} {code})".rstrip())
         if "error" in found:
-            raise RefusedError(found["error"])
+            raise RefusedError(
+                found["error"] if isinstance(found["error"], dict) else {"message": found["error"]}
+            )
         return found["result"]
 
     def account(self, address: Pubkey) -> bytes | None:
@@ -237,7 +239,19 @@ def reason(idl: Idl, error: RefusedError) -> str:
 
 def read_key(path: Path) -> Keypair:
     """Read a key file: the list of numbers of the Solana tools, or an encrypted one."""
-    found = json.loads(path.read_text())
+    try:
+        if path.stat().st_mode & 0o077:
+            print(f"warning: others can read {path} (chmod 600)", file=sys.stderr)
+        return open_key(path.read_text())
+    except (OSError, ImportError) as error:
+        sys.exit(f"key file {path}: {error}")
+    except Exception as error:  # a broken file or a wrong passphrase; the error's words may hold the key
+        sys.exit(f"key file {path}: no key, or a wrong passphrase ({type(error).__name__})")
+
+
+def open_key(text: str) -> Keypair:
+    """Return the key pair of a key file's text."""
+    found = json.loads(text)
     if isinstance(found, list):
         return Keypair.from_bytes(bytes(found))
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -282,6 +296,19 @@ def status(vault: Vault) -> None:
 
 
 def main() -> None:
+    """Carry one command out; whatever the node answers ends in a sentence."""
+    try:
+        carry_out()
+    except RefusedError as error:
+        sys.exit(f"the node refuses: {error.args[0].get('message')}")
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        sys.exit(
+            f"an answer of the node cannot be read ({type(error).__name__}: {error}); try another node: "
+            "`status` tells what has happened"
+        )
+
+
+def carry_out() -> None:
     """Carry one command out."""
     parser = argparse.ArgumentParser(
         description=str(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter

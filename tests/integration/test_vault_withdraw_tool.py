@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,3 +133,61 @@ def test_what_cannot_be_is_named(running: Chain, trading: Trading, tmp_path: Pat
     stranger = tmp_path / "stranger.json"
     stranger.write_text(json.dumps(list(bytes(Keypair()))))
     assert "has no vault" in tool(running, tmp_path, trading, stranger, "status").stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b'{"result": {"value": {"data": ["A", "base64"]}}}', "cannot be read"),
+        (b'{"result": {"value": {"data": [""]}}}', "expected 1"),
+        (b'{"result": 7}', "cannot be read"),
+        (b"[]", "cannot be read"),
+        (b'{"other": 1}', "cannot be read"),
+        (b'{"error": {"code": -32005, "message": "behind"}}', "the node refuses: behind"),
+        (b'{"error": "no"}', "the node refuses: no"),
+        (b"<html>", "no answer from the node"),
+    ],
+)
+def test_no_answer_ends_in_a_traceback(answer: bytes, reason: str, trading: Trading, tmp_path: Path) -> None:
+    class Node(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *words: object) -> None:
+            return
+
+    server = HTTPServer(("127.0.0.1", 0), Node)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        node: Any = SimpleNamespace(url=f"http://127.0.0.1:{server.server_port}")
+        found = tool(node, tmp_path, trading, plain_key(tmp_path, trading), "status")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert found.returncode == 1
+    assert reason in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_key_file_that_is_none_or_open_to_others_is_told(
+    running: Chain, trading: Trading, tmp_path: Path
+) -> None:
+    key = plain_key(tmp_path, trading)
+    key.chmod(0o644)
+    warned = tool(running, tmp_path, trading, key, "status")
+    assert warned.returncode == 0, warned.stderr
+    assert "others can read" in warned.stderr
+    sealed = tmp_path / "trader.key"
+    write_key_file(sealed, trading.trader, SecretStr("planted passphrase"), scrypt_n=2**14)
+    wrong = tool(running, tmp_path, trading, sealed, "status", **{PASSPHRASE_VARIABLE: "another one"})
+    assert "wrong passphrase (InvalidTag)" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    key.write_text("[1, 2, 999]")
+    broken = tool(running, tmp_path, trading, key, "status")
+    assert "no key, or a wrong passphrase" in broken.stderr
+    assert "999" not in broken.stderr
+    absent = tool(running, tmp_path, trading, tmp_path / "none.json", "status")
+    assert "No such file" in absent.stderr
