@@ -92,7 +92,7 @@ class Desk:
         for contract, price, side in zip(CALLS, prices, (-1, 1) if closing else (1, -1), strict=True):
             name = execution_id(number, contract.con_id, closing)
             seen: dict[str, Any] = {"con_id": contract.con_id, "side": side, "quantity": 1, "price": price}
-            self._attestor.observe(Execution(execution_id=name, order_ref="", at_ns=0, **seen))
+            self._attestor.observe(Execution(execution_id=name, order_ref=name, at_ns=0, **seen))
             self._attestor.observe(CommissionReport(execution_id=name, amount=COMMISSION))
             fills.append(Fill(multiplier=contract.multiplier, commission=COMMISSION, **seen))
         return fills

@@ -12,8 +12,8 @@ what=${1:?usage: scripts/setup.sh demo|train|test|bench|lock}
 case $what in
 demo) extras="app live vault infer report" groups="build" ;;
 train) extras="app live vault infer report train" groups="build" ;;
-test) extras="app live vault infer report train cluster scenarios" groups="build dev" ;;
-bench) extras="app live vault infer report train cluster scenarios" groups="build dev bench" ;;
+test) extras="app live vault infer report train torch research cluster scenarios" groups="build dev" ;;
+bench) extras="app live vault infer report train torch research cluster scenarios" groups="build dev bench" ;;
 lock) extras="" groups="" ;; # the resolver alone: the lock may be what keeps the rest from installing
 *) echo "setup: unknown part '$what' (demo, train, test, bench or lock)" >&2; exit 2 ;;
 esac
@@ -121,8 +121,14 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$fingerprint" ]; then
   .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .venv/uv.lock
   if [ -n "$groups" ]; then
     echo "setup: Python packages ($extras)"
+    if [[ " $extras " == *" torch "* ]]; then
+      # By pip, before the rest: its settings may name a build for the CPU, which saves gigabytes. Versions
+      # are the lock's; no one hash fits every build, so the resolver is not asked for it.
+      sed -n 's/^\([a-z0-9._-]*==[^\\]*[^\\ ]\) *\\$/\1/p' requirements.lock >.venv/pins.txt
+      .venv/bin/python -m pip install -q --disable-pip-version-check -c .venv/pins.txt torch
+    fi
     arguments=()
-    for extra in $extras; do arguments+=(--extra "$extra"); done
+    for extra in ${extras/ torch/}; do arguments+=(--extra "$extra"); done
     for group in $groups; do arguments+=(--group "$group"); done
     .venv/bin/uv pip install -q --python .venv/bin/python --require-hashes -r pyproject.toml "${arguments[@]}" -c requirements.lock
   fi
