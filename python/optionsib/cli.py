@@ -103,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_limits(
         add("limits", limits, "Show or change the limits of the running daemon; a change takes two people.")
     )
+    _add_model(add("model", model, "Show, swap, shadow, freeze or thaw the models of the running daemon."))
     _add_order(add("order", lambda options: 2, "List, change or cancel the working orders of the daemon."))
     _add_book(add("book", book, "Show, or book by hand, a fill that the broker no longer reports."))
     doctor_command = add("doctor", doctor, "Check build, libraries, ports, clock, data and configuration.")
@@ -146,6 +147,18 @@ def _add_ib(command: argparse.ArgumentParser) -> None:
     )
     examination.add_argument("--timeout", type=_positive, default=10.0, help="seconds an answer may take")
     examination.add_argument("--log-messages", type=Path, help="write every message there, masked")
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
+    _add_config(command)
+    command.add_argument("verb", choices=("show", "swap", "shadow", "freeze", "thaw"))
+    command.add_argument("path", nargs="?", default="", help="swap, shadow: artefact to load, or `none`")
+    command.add_argument("--reason", default="", help="why; written in the journal")
+    command.add_argument("--operator", default="", help="who asks (default: the user of this machine)")
+    command.add_argument(
+        "--timeout", type=_positive, default=60.0, help="seconds to wait for the daemon (default: 60)"
+    )
+    command.add_argument("--json", action="store_true", help="for machines")
 
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
@@ -687,6 +700,21 @@ def limits(options: argparse.Namespace) -> int:
         reason=options.reason,
         operator=options.operator,
         timeout=options.timeout,
+    )
+
+
+def model(options: argparse.Namespace) -> int:
+    """Show or change the running daemon's models."""
+    from optionsib.launchers.model_commands import work
+
+    return work(
+        _config(options),
+        options.verb,
+        options.path,
+        reason=options.reason,
+        operator=options.operator,
+        timeout=options.timeout,
+        as_json=options.json,
     )
 
 

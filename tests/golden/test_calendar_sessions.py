@@ -96,7 +96,7 @@ def test_no_session_is_an_error_that_names_the_day() -> None:
         session_bounds(dt.date(2014, 7, 4))
 
 
-@pytest.mark.parametrize("date", [dt.date(1990, 6, 6), dt.date(2050, 6, 6)])
+@pytest.mark.parametrize("date", [dt.date(1989, 6, 6), dt.date(2050, 6, 6)])
 def test_dates_outside_the_calendar_are_errors(date: dt.date) -> None:
     for question in (is_session, session_bounds, last_session_on_or_before, expiry_instant):
         with pytest.raises(DataError, match=str(date)):

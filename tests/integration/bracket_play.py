@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from optionsib.brokers.paper import PaperExchange
-from optionsib.common.config import load_config
+from optionsib.common.config import ModelConfig, load_config
 from optionsib.common.events import (
     DecisionRecord,
     Halted,
     Refusal,
 )
+from optionsib.models.server import ModelServer
 from optionsib.strategies.candidates import SequentialIds
 from optionsib.trader.decisions import Decisions
 
@@ -52,7 +53,7 @@ def decisions_of(session: Session) -> Decisions:
         config=load_config("paper"),
         clock=session.clock,
         desk=session.desk,
-        model=None,
+        models=ModelServer(ModelConfig(), session.clock, session.bus.publish),
         ids=SequentialIds(),
         contracts=session.contracts,
     )

@@ -34,6 +34,7 @@ from optionsib.common.events import (
     StrategyDecision,
     VaultState,
 )
+from optionsib.common.ports import LiveModel
 from optionsib.common.types import PRICE_SCALE, SECOND_NS, Order, OrderLeg
 from optionsib.execution.brackets import bracket
 from optionsib.execution.desk import OrderDesk
@@ -209,7 +210,7 @@ class Session:
             candidate_id=candidate,
             at_ns=now,
             tape_offset=0,
-            outcome=decide(voted, wanted, verdict, now_ns=now, live_model_id="m"),
+            outcome=decide(voted, wanted, verdict, now_ns=now, live=LiveModel("m", 0)),
             signal=voted,
             strategy=decision,
             risk=verdict,

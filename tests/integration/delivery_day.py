@@ -15,7 +15,7 @@ pytest.importorskip("solders")
 
 from optionsib.brokers.paper import PaperExchange
 from optionsib.common.clock import SteppedClock
-from optionsib.common.config import load_config
+from optionsib.common.config import ModelConfig, load_config
 from optionsib.common.events import (
     ApprovedOrder,
     CommissionReport,
@@ -27,6 +27,7 @@ from optionsib.common.events import (
 )
 from optionsib.common.types import MINUTE_NS, Order, OrderLeg, price_to_money
 from optionsib.data.live.chain import ChainState
+from optionsib.models.server import ModelServer
 from optionsib.strategies.candidates import SequentialIds
 from optionsib.trader.decisions import Decisions
 from optionsib.vault.embedded import EmbeddedChain
@@ -84,7 +85,7 @@ class Trading:
             config=load_config(),
             clock=session.clock,
             desk=session.desk,
-            model=None,
+            models=ModelServer(ModelConfig(), session.clock, session.bus.publish),
             ids=SequentialIds(1_000 + session.journal.last_seq),
             contracts=session.contracts,
         )

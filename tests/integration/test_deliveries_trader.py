@@ -23,6 +23,7 @@ from optionsib.common.session_view import SessionView
 from optionsib.common.types import Contract
 from optionsib.data.rates import RateCurve
 from optionsib.launchers.settlement import settlement
+from optionsib.models.server import ModelServer
 from optionsib.performance.session_facts import read_facts
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader
@@ -82,7 +83,7 @@ def test_the_trader_takes_over_and_winds_up(laboratory: Laboratory, tmp_path: Pa
                     tape=ticks,
                     clock=clock,
                     ledger=vault,
-                    model=None,
+                    models=ModelServer(config.model, clock, bus.publish),
                     curve=RateCurve.from_config(config.rates, dt.date(2014, 6, 20)),
                     checker=LimitChecker(
                         LimitsConfig(**LIMITS), contracts, dict.fromkeys((c.con_id for c in contracts), FEE)

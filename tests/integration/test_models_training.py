@@ -153,8 +153,8 @@ def test_training_again_gives_the_bundled_model(tmp_path: Path) -> None:
     if card.libraries == committed.libraries and card.artefact_sha256 != committed.artefact_sha256:
         # Equal libraries on another processor may round a feature differently: then say by how much.
         probe = rows(planted, n=2000).matrix * 0.05
-        ours = OnnxModel.load(BUNDLED_MODEL, allow_unproven=True).probabilities(probe)
-        theirs = OnnxModel.load(tmp_path / "again.onnx", allow_unproven=True).probabilities(probe)
+        ours = OnnxModel.load(BUNDLED_MODEL, stage="paper").predict(probe).probability
+        theirs = OnnxModel.load(tmp_path / "again.onnx", stage="paper").predict(probe).probability
         assert np.abs(ours - theirs).max() < 0.05, f"same libraries, other trees: {again}"
     assert committed.metrics.auc > committed.baselines["residual mean-reverts"].auc
     assert committed.metrics.log_loss < committed.baselines["class prior"].log_loss

@@ -158,8 +158,8 @@ def test_live_refuses_a_model_without_proof(tmp_path: Path, capsys: pytest.Captu
     account = ["--set", "session.account=U1234567", "--confirm-account", "U1234567"]
     paths = ["--set", f"model.path={BUNDLED_MODEL}", "--set", f"paths.state={tmp_path / 'state'}"]
     assert "no demonstrated skill" in fails([*LIVE, "--arm-live", *account, *paths], capsys)
-    loosened = ["--set", "model.allow_unproven=true"]
-    assert "session.mode live refuses model.allow_unproven true" in fails(
+    loosened = ["--set", "model.stage=paper"]
+    assert "session.mode live refuses model.stage paper" in fails(
         [*LIVE, "--arm-live", *account, *paths, *loosened], capsys
     )
 

@@ -35,12 +35,12 @@ def add(path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "mode", "port", "unproven"),
-    [("dev", "paper", 7497, True), ("paper", "paper", 7497, True), ("prod", "live", 7496, False)],
+    ("environment", "mode", "port", "stage"),
+    [("dev", "paper", 7497, "paper"), ("paper", "paper", 7497, "paper"), ("prod", "live", 7496, "live")],
 )
-def test_shipped_environments(environment: str, mode: str, port: int, unproven: bool) -> None:
+def test_shipped_environments(environment: str, mode: str, port: int, stage: str) -> None:
     config = load_config(environment, SHIPPED)
-    assert (config.session.mode, config.gateway.port, config.model.allow_unproven) == (mode, port, unproven)
+    assert (config.session.mode, config.gateway.port, config.model.stage) == (mode, port, stage)
 
 
 def test_shipped_values_that_orders_depend_on() -> None:
@@ -172,8 +172,8 @@ def test_unknown_environment(folder: Path, environment: str) -> None:
 
 
 def test_live_refuses_unproven_models(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="allow_unproven"):
-        load_config("prod", folder, {"model.allow_unproven": True})
+    with pytest.raises(ConfigError, match=r"model\.stage"):
+        load_config("prod", folder, {"model.stage": "paper"})
 
 
 def test_directory_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -34,6 +34,8 @@ HOMES = {
     "exchange_calendars": {"data"},
     "distributed": {"launchers"},
     "pyarrow": {"pricing/scenarios"},
+    "arch": {"data/daily"},
+    "skfolio": {"data/daily"},
 }
 
 

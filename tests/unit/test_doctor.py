@@ -40,7 +40,8 @@ def test_all_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert {line[:4] for line in found.values()} <= {"ok  ", "note"}
     assert "3 records, chain intact" in found["journal"]
     assert "accepts connections" in found["broker port"]
-    for subject in ("build", "native core", "configuration", "limits", "model"):
+    assert "no demonstrated skill" in found["model"]
+    for subject in ("build", "native core", "configuration", "limits"):
         assert found[subject].startswith("ok"), found[subject]
 
 

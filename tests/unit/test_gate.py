@@ -10,11 +10,13 @@ import pytest
 
 import optionsib
 from optionsib.common.events import ApprovedOrder, ModelSignal, Refusal, RiskVerdict, StrategyDecision
+from optionsib.common.ports import LiveModel
 from optionsib.common.types import Order, OrderLeg
 from optionsib.execution.gate import decide
 
 NOW = 1_000_000_000_000
 MODEL = "a" * 64
+LIVE = LiveModel(MODEL, 3)
 ORDER = Order("O000001", "T000001", (OrderLeg(1001, 1), OrderLeg(1003, -1)), 1, 5_000, "open", "vertical")
 
 
@@ -22,6 +24,7 @@ def make_signal(**changes: object) -> ModelSignal:
     fields: dict[str, object] = {
         "candidate_id": "C1",
         "model_id": MODEL,
+        "epoch": 3,
         "made_at_ns": NOW,
         "valid_until_ns": NOW + 1,
         "accepts": True,
@@ -49,6 +52,7 @@ SIGNALS = {
     "stale": make_signal(valid_until_ns=NOW - 1),
     "future": make_signal(made_at_ns=NOW + 1),
     "other model": make_signal(model_id="b" * 64),
+    "earlier epoch": make_signal(epoch=2),
     "other candidate": make_signal(candidate_id="C2"),
 }
 STRATEGIES = {
@@ -60,11 +64,13 @@ STRATEGIES = {
 }
 
 
-@pytest.mark.parametrize("live", [MODEL, None], ids=["live model", "no live model"])
+@pytest.mark.parametrize(
+    "live", [LIVE, LiveModel(MODEL, 3, "drift"), None], ids=["live model", "frozen model", "no live model"]
+)
 @pytest.mark.parametrize("reduces", [False, True], ids=["opens risk", "reduces risk"])
 @pytest.mark.parametrize("passes", [True, False], ids=["risk passes", "risk refuses"])
 @pytest.mark.parametrize(("signal", "strategy"), list(itertools.product(SIGNALS, STRATEGIES)))
-def test_truth_table(signal: str, strategy: str, passes: bool, reduces: bool, live: str | None) -> None:
+def test_truth_table(signal: str, strategy: str, passes: bool, reduces: bool, live: LiveModel | None) -> None:
     risk = RiskVerdict(
         candidate_id="C1",
         order=ORDER,
@@ -73,8 +79,8 @@ def test_truth_table(signal: str, strategy: str, passes: bool, reduces: bool, li
         reason="limit",
         max_loss=123,
     )
-    result = decide(SIGNALS[signal], STRATEGIES[strategy], risk, now_ns=NOW, live_model_id=live)
-    if not reduces and (signal != "accepts" or live is None):
+    result = decide(SIGNALS[signal], STRATEGIES[strategy], risk, now_ns=NOW, live=live)
+    if not reduces and (signal != "accepts" or live != LIVE):
         expected = "model"
     elif not reduces and strategy != "accepts":
         expected = "strategy"
@@ -93,11 +99,11 @@ def test_what_is_attached_is_voted_on_too() -> None:
     risk = RiskVerdict(
         candidate_id="C1", order=ORDER, accepts=True, reduces_risk=False, reason="", attached=(exit_,)
     )
-    result = decide(make_signal(), make_strategy(), risk, now_ns=NOW, live_model_id=MODEL)
+    result = decide(make_signal(), make_strategy(), risk, now_ns=NOW, live=LIVE)
     assert isinstance(result, Refusal)
     assert result.layer == "strategy"
     agreed = make_strategy(attached=(exit_,))
-    approved = decide(make_signal(), agreed, risk, now_ns=NOW, live_model_id=MODEL)
+    approved = decide(make_signal(), agreed, risk, now_ns=NOW, live=LIVE)
     assert isinstance(approved, ApprovedOrder)
     assert approved.attached == (exit_,)
 
@@ -105,7 +111,7 @@ def test_what_is_attached_is_voted_on_too() -> None:
 def test_boundaries_of_freshness() -> None:
     risk = RiskVerdict(candidate_id="C1", order=ORDER, accepts=True, reduces_risk=False, reason="")
     at_the_end = make_signal(made_at_ns=NOW - 5, valid_until_ns=NOW)
-    result = decide(at_the_end, make_strategy(), risk, now_ns=NOW, live_model_id=MODEL)
+    result = decide(at_the_end, make_strategy(), risk, now_ns=NOW, live=LIVE)
     assert isinstance(result, ApprovedOrder)
 
 

@@ -23,7 +23,7 @@ from optionsib.common.config_sources import load
 _NOT_IN_DIGEST: Mapping[str, frozenset[str] | None] = {
     # Where a session listens and writes does not change what it decides (None = the whole section).
     "gateway": frozenset({"host", "port"}),
-    "model": frozenset({"path"}),
+    "model": frozenset({"path", "shadow"}),
     "paths": None,
     "control": None,
     "vault": frozenset(
@@ -225,8 +225,12 @@ class ModelConfig(Section):
     path: str = Field(
         default="", description="empty = the model in the package; none = no model, nothing is opened"
     )
-    allow_unproven: bool = False
-    vote_valid_seconds: float = Field(default=120.0, gt=0)
+    shadow: str = Field(default="", description="asked the same and scored, never acted on; empty = none")
+    stage: Literal["paper", "live"] = Field(
+        default="live", description="what a model must have shown: paper = integrity, live = skill too"
+    )
+    budget_seconds: float = Field(default=1.0, gt=0, description="a later forecast is no forecast")
+    vote_valid_seconds: float = Field(default=120.0, gt=0, description="from when its features were known")
     accept_probability: float = Field(default=0.6, ge=0, le=1)
 
 
@@ -423,8 +427,8 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _check_live(self) -> Self:
-        if self.session.mode == "live" and self.model.allow_unproven:
-            raise ValueError("session.mode live refuses model.allow_unproven true: expected false")
+        if self.session.mode == "live" and self.model.stage != "live":
+            raise ValueError("session.mode live refuses model.stage paper: expected live")
         return self
 
     def digest(self) -> str:

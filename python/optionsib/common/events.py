@@ -4,7 +4,8 @@ Frozen structs; ``SCHEMA_VERSION`` is written in the journal's genesis. Encode w
 ``common.codec``. Prices 1/10000, money 1/1000000, times UTC ns (see ``common.types``).
 
 Version 2 adds attached orders, changes of quantity, stop and trail, and the terms in ``OrderUpdate``;
-messages of version 1 are read as they were meant. ``Delivery`` came within version 2.
+messages of version 1 are read as they were meant. ``Delivery`` and what stands under "the model" came within
+version 2.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class ModelSignal(Event, frozen=True):
     accepts: bool
     score: float
     reason: str
+    epoch: int = 0
 
 
 class StrategyDecision(Event, frozen=True):
@@ -125,6 +127,69 @@ class DecisionRecord(Event, frozen=True):
     signal: ModelSignal | None = None
     strategy: StrategyDecision | None = None
     risk: RiskVerdict | None = None
+
+
+# --- the model -----------------------------------------------------------------------------------
+
+
+class Prediction(Event, frozen=True):
+    """What a model was asked and when: ``rows`` forecasts from features of this hash, or why there are none.
+
+    ``known_at_ns``: when the youngest feature was known; ``deadline_ns``: until when the forecasts may be
+    acted on. ``abstain``: reason, "" if there are forecasts. A ``shadow`` is asked the same, never acted on.
+    """
+
+    model_id: str
+    epoch: int
+    features_sha256: str
+    rows: int
+    known_at_ns: int
+    made_at_ns: int
+    deadline_ns: int
+    abstain: str = ""
+    shadow: bool = False
+
+
+class ModelEpoch(Event, frozen=True):
+    """From here on another model votes, or (``shadow``) runs beside it; ``model_id`` "" = none.
+
+    ``epoch`` counts the models that have voted in this journal; a vote of an earlier one is refused.
+    ``notice``: what every view of its decisions has to say, such as that no skill was shown.
+    """
+
+    at_ns: int
+    epoch: int
+    model_id: str
+    path: str
+    reason: str
+    notice: str = ""
+    operator: str = ""
+    shadow: bool = False
+
+
+class ModelFrozen(Event, frozen=True):
+    """The model of this epoch may not vote any more, or (``frozen`` False) may again."""
+
+    at_ns: int
+    epoch: int
+    model_id: str
+    frozen: bool
+    reason: str
+    operator: str = ""
+
+
+class LabelArrived(Event, frozen=True):
+    """Forecasts of a step are told by now: how many, how many were 1, and how good the forecasts were."""
+
+    at_ns: int
+    model_id: str
+    epoch: int
+    predicted_at_ns: int
+    rows: int
+    ones: int
+    log_loss: float
+    brier: float
+    shadow: bool = False
 
 
 # --- orders: what we send (journaled before it leaves) ------------------------------------------
@@ -527,4 +592,8 @@ AnyEvent = (
     | ChainLoaded
     | TrialBegan
     | TrialEnded
+    | Prediction
+    | ModelEpoch
+    | ModelFrozen
+    | LabelArrived
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import msgspec
@@ -343,9 +344,18 @@ class SettlementLedger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """The model that may vote now: SHA-256 of its artefact, its epoch, why it is frozen ("" = it is not)."""
+
+    model_id: str
+    epoch: int
+    frozen: str = ""
+
+
 class ModelDirectory(Protocol):
     """Which model version is live."""
 
-    def live_model_id(self) -> str | None:
-        """Return the SHA-256 of the artefact that may vote now."""
+    def live_model(self) -> LiveModel | None:
+        """Return the model that may vote now; None if there is none."""
         ...

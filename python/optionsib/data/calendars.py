@@ -18,7 +18,7 @@ from optionsib.common.errors import DataError, MissingExtraError
 from optionsib.common.types import SECOND_NS
 
 NEW_YORK = ZoneInfo("America/New_York")
-FIRST_DATE = dt.date(1995, 1, 3)
+FIRST_DATE = dt.date(1990, 1, 2)
 LAST_DATE = dt.date(2045, 12, 29)
 
 

@@ -3,7 +3,8 @@
 1. An order that reduces risk (the limit check alone judges that) needs the risk vote only.
 2. Any other order needs a fresh accepting signal of the live model, an accepting strategy decision
    on the very same order, and a passing risk verdict.
-3. A vote that is missing, stale, of another model, or about another candidate counts as a refusal.
+3. A vote that is missing, late, of another model or an earlier epoch of it, of a frozen one, or about another
+   candidate counts as a refusal.
 4. ``decide`` is the only place that constructs an ``ApprovedOrder``.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 from optionsib.common.events import ApprovedOrder, ModelSignal, Refusal, RiskVerdict, StrategyDecision
+from optionsib.common.ports import LiveModel
 
 
 def decide(
@@ -20,7 +22,7 @@ def decide(
     risk: RiskVerdict,
     *,
     now_ns: int,
-    live_model_id: str | None,
+    live: LiveModel | None,
 ) -> ApprovedOrder | Refusal:
     """Decide one candidate. A pure function of its arguments.
 
@@ -32,8 +34,8 @@ def decide(
         The limit check's verdict; its ``order`` is the order that would be sent.
     now_ns
         Decision time, UTC ns.
-    live_model_id
-        SHA-256 of the model that may vote; None if none may.
+    live
+        The model that may vote; None if none may.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def decide(
     """
     if not risk.reduces_risk:
         for layer, reason in (
-            ("model", _model_objection(signal, risk.candidate_id, now_ns, live_model_id)),
+            ("model", _model_objection(signal, risk.candidate_id, now_ns, live)),
             ("strategy", _strategy_objection(strategy, risk)),
         ):
             if reason:
@@ -68,16 +70,20 @@ def _refuse(risk: RiskVerdict, layer: str, reason: str) -> Refusal:
 
 
 def _model_objection(
-    signal: ModelSignal | None, candidate_id: str, now_ns: int, live_model_id: str | None
+    signal: ModelSignal | None, candidate_id: str, now_ns: int, live: LiveModel | None
 ) -> str:
-    if live_model_id is None:
+    if live is None:
         return "no model is live"
+    if live.frozen:
+        return f"the model is frozen: {live.frozen}"
     if signal is None:
         return "no signal"
     if signal.candidate_id != candidate_id:
         return f"signal is about {signal.candidate_id}, not {candidate_id}"
-    if signal.model_id != live_model_id:
-        return f"signal of model {signal.model_id[:12]}, live is {live_model_id[:12]}"
+    if signal.model_id != live.model_id:
+        return f"signal of model {signal.model_id[:12]}, live is {live.model_id[:12]}"
+    if signal.epoch != live.epoch:
+        return f"signal of epoch {signal.epoch}, live is epoch {live.epoch}"
     if signal.made_at_ns > now_ns:
         return "signal is dated in the future"
     if now_ns > signal.valid_until_ns:

@@ -1,7 +1,15 @@
 """One definition of each feature, for batch and stream."""
 
 from optionsib.features.batch import run_tape
-from optionsib.features.chain_features import FEATURE_NAMES, FEATURES_VERSION, ChainFeatures
+from optionsib.features.chain_features import CHAIN_FEATURES, FEATURE_NAMES, FEATURES_VERSION, ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
 
-__all__ = ["FEATURES_VERSION", "FEATURE_NAMES", "ChainFeatures", "FeatureEngine", "ZeroCurve", "run_tape"]
+__all__ = [
+    "CHAIN_FEATURES",
+    "FEATURES_VERSION",
+    "FEATURE_NAMES",
+    "ChainFeatures",
+    "FeatureEngine",
+    "ZeroCurve",
+    "run_tape",
+]

@@ -34,6 +34,9 @@ the underlying) is left out on purpose: within one day it lets a learner remembe
 learning how residuals behave.
 """
 
+CHAIN_FEATURES = {FEATURES_VERSION: FEATURE_NAMES}
+"""Version to names of what this build computes of a chain; a model of other features is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChainFeatures:

@@ -11,6 +11,7 @@ from optionsib.bus.control import Handler
 from optionsib.common.ports import Clock
 from optionsib.common.types import Contract, Json
 from optionsib.launchers.booking import booking_handlers
+from optionsib.launchers.model_commands import model_handlers
 from optionsib.launchers.order_commands import order_handlers
 from optionsib.trader import QuantumTrader
 
@@ -70,6 +71,7 @@ def command_handlers(
         "status": status,
         **booking_handlers(trader.desk, clock, contracts),
         **order_handlers(trader, contracts),
+        **model_handlers(trader.models),
         "halt": halt,
         "resume": resume,
         "cancel-all": cancel_all,

@@ -48,7 +48,6 @@ REPORT_NOTES = (
     "the machinery, not a strategy to follow.",
     "Volatilities and Greeks are Black-76 on the parity forward: a European approximation.",
 )
-NO_PROOF = "model with no demonstrated skill: one day proves nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def run_demo(
             pace=exchange.pace,
             speed=exchange.speed,
             data_sha256=running.sha256,
-            notices=(running.tape, f"{NO_PROOF} ({model_note})"),
+            notices=(running.tape, f"the model was {model_note}"),
         )
         console.print(f"{running.tape} on {running.host}:{running.port}, state in {state}", soft_wrap=True)
         with TerminalView(console) as view:
@@ -122,7 +121,7 @@ def run_demo(
             title=running.tape,
             simulated=running.simulated,
             fee_rows=config.fees.rows,
-            notes=(f"{NO_PROOF} ({model_note})", *REPORT_NOTES),
+            notes=(f"The model was {model_note}.", *REPORT_NOTES),
         )
     _print_summary(console, summary, running.tape, report, time.monotonic() - started)
     if before_hash:

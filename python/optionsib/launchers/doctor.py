@@ -143,19 +143,25 @@ def _missing_limits(config: Config) -> Iterator[Finding]:
 
 
 def _model(config: Config) -> Iterator[Finding]:
-    from optionsib.launchers.session import load_model
+    from optionsib.features import CHAIN_FEATURES
+    from optionsib.launchers.session import model_path
+    from optionsib.models.serving import load_served
 
+    path = model_path(config)
+    if path is None:
+        yield Finding("note", "model", "model.path is none: nothing will be opened")
+        return
     try:
-        model = load_model(config)
+        model = load_served(path, stage=config.model.stage, features=CHAIN_FEATURES)
+        model.warm_up()
     except OptionsIBError as error:
         yield Finding("bad", "model", str(error))
         return
-    if model is None:
-        yield Finding("note", "model", "model.path is none: nothing will be opened")
-    else:
-        yield Finding(
-            "ok", "model", f"{config.model.path or 'the one in the package'}, sha256 {model.model_id[:16]}"
-        )
+    yield Finding(
+        "ok", "model", f"{config.model.path or 'the one in the package'}, sha256 {model.model_id[:16]}"
+    )
+    if model.card.notice:
+        yield Finding("note", "model", model.card.notice)
 
 
 def _state(config: Config) -> Iterator[Finding]:

@@ -54,14 +54,17 @@ from optionsib.launchers.state_folder import (
     stream_endpoint,
     tape_path,
 )
-from optionsib.models import BUNDLED_MODEL, OnnxModel
+from optionsib.models import BUNDLED_MODEL
+from optionsib.models.model_process import ModelProcess
+from optionsib.models.server import ModelServer
 from optionsib.risk.limits import LimitChecker
 from optionsib.trader import QuantumTrader, SessionSummary
 
-__all__ = ["SessionSetup", "journal_path", "load_model", "run_session", "tape_path"]
+__all__ = ["SessionSetup", "journal_path", "model_path", "run_session", "tape_path"]
 
 NEW_YORK = ZoneInfo("America/New_York")
 UNIT_NOTE = "1 USD = 1 USDT here"
+LOCKSTEP_PATIENCE = 30.0  # real seconds that a forecast may take
 LOOPBACK_RATE = 1_000_000  # messages a second: a lockstep exchange on this machine sets no pace
 
 
@@ -115,18 +118,11 @@ def refuse_unarmed(setup: SessionSetup) -> None:
         )
 
 
-def load_model(config: Config) -> OnnxModel | None:
-    """Load the configured model: "" is the one in the package, "none" is no model.
-
-    Raises
-    ------
-    ModelError
-        If artefact and card do not match, or the model may not serve in this environment.
-    """
+def model_path(config: Config) -> Path | None:
+    """Return the configured artefact: "" is the one in the package, "none" (None) is no model."""
     if config.model.path == "none":
         return None
-    path = Path(config.model.path) if config.model.path else BUNDLED_MODEL
-    return OnnxModel.load(path, allow_unproven=config.model.allow_unproven)
+    return Path(config.model.path) if config.model.path else BUNDLED_MODEL
 
 
 async def run_session(
@@ -147,20 +143,24 @@ async def run_session(
 
 async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None]) -> SessionSummary:
     config = setup.config
-    model = load_model(config)
-    model_id = (model.live_model_id() or "") if model else ""
-    genesis = make_genesis(
-        seed=config.session.seed,
-        config=config.digest(),
-        data=setup.data_sha256,
-        model=model_id,
-        build=__version__,
-        simd_path=simd_path(),
-    )
-    with _open_journal(journal_path(setup.state_folder), genesis) as journal:
-        resumed = journal.last_seq > 0
-        with TickTape(tape_path(setup.state_folder)) as tape:
-            return await _trade(setup, journal, tape, model, resumed=resumed, show=show)
+    path = model_path(config)
+    model = await ModelProcess.start(path, stage=config.model.stage) if path else None
+    try:
+        genesis = make_genesis(
+            seed=config.session.seed,
+            config=config.digest(),
+            data=setup.data_sha256,
+            model=model.model_id if model else "",
+            build=__version__,
+            simd_path=simd_path(),
+        )
+        with _open_journal(journal_path(setup.state_folder), genesis) as journal:
+            resumed = journal.last_seq > 0
+            with TickTape(tape_path(setup.state_folder)) as tape:
+                return await _trade(setup, journal, tape, model, resumed=resumed, show=show)
+    finally:
+        if model is not None:
+            await model.close()
 
 
 def _open_journal(path: Path, genesis: dict[str, Json]) -> Journal:
@@ -192,7 +192,7 @@ async def _trade(
     setup: SessionSetup,
     journal: Journal,
     tape: TickTape,
-    model: OnnxModel | None,
+    model: ModelProcess | None,
     *,
     resumed: bool,
     show: Callable[[SessionView], None],
@@ -209,7 +209,7 @@ async def _trade_with(
     setup: SessionSetup,
     journal: Journal,
     tape: TickTape,
-    model: OnnxModel | None,
+    model: ModelProcess | None,
     *,
     clock: SteppedClock | SystemClock,
     message_tap: MessageTap | None,
@@ -245,6 +245,9 @@ async def _trade_with(
             fee = FeeTable(config.fees, trading_day).total(1)
             fees = dict.fromkeys(contracts, fee)
             stream = EventStream(bus, journal, stream_endpoint(config))
+            # In lockstep the time of the session stands still while a forecast is computed.
+            patience = LOCKSTEP_PATIENCE if setup.pace == "lockstep" else None
+            models = ModelServer(config.model, clock, bus.publish, first=model, patience=patience)
             trader = QuantumTrader(
                 config=config,
                 chain=chain,
@@ -254,7 +257,7 @@ async def _trade_with(
                 tape=tape,
                 clock=clock,
                 ledger=ledger,
-                model=model,
+                models=models,
                 curve=RateCurve.from_config(config.rates, trading_day),
                 checker=LimitChecker(config.limits, tuple(contracts.values()), fees),
                 notices=(*setup.notices, UNIT_NOTE, *_vault_notes(config)),
@@ -278,6 +281,7 @@ async def _trade_with(
                         return await trader.run()
                     finally:
                         trader.by_hand.close()
+                        await models.close()
                         stream.close()
     finally:
         await broker.disconnect()

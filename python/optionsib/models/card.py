@@ -1,12 +1,14 @@
 """The model card: what a model is, what it was trained on, and what that proves.
 
-Artefact and card are two files of one name, ``NAME.onnx`` and ``NAME.json``.
+A model is an artefact ``NAME.onnx`` with its card ``NAME.json`` and, where its inputs are scaled, the
+normaliser ``NAME.normalizer.json``; an ensemble is a folder with ``ensemble.json`` and ``card.json``.
 """
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -14,10 +16,15 @@ from optionsib.common.errors import ModelError
 
 NO_PROOF = "none: one day is no proof of skill"
 NO_PROOF_SIMULATED = "none: simulated days are no proof of skill"
+NO_SKILL = "no demonstrated skill"
+PASSED = "passed"  # how the text of a leak test that found no leak begins
+
+Stage = Literal["paper", "live"]
+Kind = Literal["rows", "sequence", "rule", "ensemble"]
 
 
 class DataSource(msgspec.Struct, frozen=True, kw_only=True):
-    """One tape that a model was trained on."""
+    """One tape or series that a model was trained on."""
 
     name: str
     sha256: str
@@ -34,15 +41,22 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float
 
 
-class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
+class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that is known of one artefact.
 
-    ``proof`` starts with ``none`` unless skill was shown out of sample. ``baselines`` are naive rules,
-    scored on the same rows as ``metrics``.
+    ``kind``: one forecast needs a row of features, a sequence of rows, or is made by a rule or by several
+    models. ``input_shape`` of one forecast: (features,) or (rows, features). ``normalizer_sha256``: "" where
+    inputs go in as they are. ``leak_test``: what was done to show that no feature knows the future, beginning
+    with "passed"; "" = not done. ``proof`` starts with ``none`` unless skill was shown out of sample.
+    ``baselines`` are naive rules, scored on the same rows as ``metrics``.
     """
 
-    card_version: int = 1
+    card_version: Literal[2] = 2
+    name: str
+    kind: Kind
+    input_shape: tuple[int, ...]
     artefact_sha256: str
+    normalizer_sha256: str = ""
     model_type: str
     features_version: str
     feature_names: tuple[str, ...]
@@ -53,12 +67,13 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     training_rows: int
     validation_rows: int
     validation: str
+    leak_test: str
     metrics: Metrics
     baselines: dict[str, Metrics]
     onnx_largest_difference: float
     onnx_tolerance: float
     seed: int
-    parameters: dict[str, float | int | str]
+    parameters: dict[str, float | int | str | bool | None]
     libraries: dict[str, str]
     proof: str
 
@@ -67,14 +82,49 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
         """True if the card claims skill out of sample."""
         return not self.proof.startswith("none")
 
+    @property
+    def notice(self) -> str:
+        """What every view of this model's decisions has to say; "" if nothing."""
+        return "" if self.proven else f"model {self.name}: {NO_SKILL} (proof: {self.proof})"
+
     def encode(self) -> bytes:
         """Return the card as indented JSON with sorted keys."""
         return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=2) + b"\n"
 
 
+def objections(card: ModelCard, stage: Stage) -> tuple[str, ...]:
+    """Return what keeps a model of this card from serving at ``stage``; empty = nothing.
+
+    ``paper`` needs integrity: a complete card, ONNX equal to the framework, a passed leak test. ``live``
+    needs skill out of sample too.
+    """
+    found = [
+        f"its card does not say {field}"
+        for field in ("name", "model_type", "label", "validation", "training_data", "libraries", "proof")
+        if not getattr(card, field)
+    ]
+    if card.input_shape[-1:] != (len(card.feature_names),):
+        found.append(f"its input shape {card.input_shape} does not fit {len(card.feature_names)} features")
+    if not card.onnx_largest_difference <= card.onnx_tolerance:
+        found.append(
+            f"ONNX differs from the framework by {card.onnx_largest_difference}, expected at most "
+            f"{card.onnx_tolerance}"
+        )
+    if not card.leak_test.startswith(PASSED):
+        found.append(f"its leak test is {card.leak_test or 'missing'!r}")
+    if stage == "live" and not card.proven:
+        found.append(f"{NO_SKILL} (proof: {card.proof!r})")
+    return tuple(found)
+
+
 def card_path(artefact: Path) -> Path:
     """Return where the card of ``artefact`` lies."""
-    return artefact.with_suffix(".json")
+    return artefact / "card.json" if artefact.is_dir() else artefact.with_suffix(".json")
+
+
+def normalizer_path(artefact: Path) -> Path:
+    """Return where the normaliser of ``artefact`` lies."""
+    return artefact.with_suffix(".normalizer.json")
 
 
 def digest(content: bytes) -> str:
@@ -102,10 +152,25 @@ def read_card(path: Path) -> ModelCard:
         raise ModelError(f"model card {path} is broken: {error}") from error
 
 
-def write_model(path: Path, content: bytes, card: ModelCard) -> None:
-    """Write artefact and card; each file is whole or as before, and a pair torn by a crash does not load."""
+def write_model(path: Path, content: bytes, card: ModelCard, normalizer: bytes = b"") -> None:
+    """Write artefact, normaliser and card; each file is whole or as before; what a crash tore does not load.
+
+    Raises
+    ------
+    ModelError
+        If the card is of another artefact or normaliser; nothing is written.
+    """
+    if card.artefact_sha256 != digest(content):
+        raise ModelError(f"card {card.name} is of artefact {card.artefact_sha256}, not of {digest(content)}")
+    if card.normalizer_sha256 != (digest(normalizer) if normalizer else ""):
+        raise ModelError(f"card {card.name} is of another normaliser: {card.normalizer_sha256 or 'none'}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    for target, data in ((path, content), (card_path(path), card.encode())):
+    files = [(path, content), (card_path(path), card.encode())]
+    if normalizer:
+        files.insert(1, (normalizer_path(path), normalizer))
+    else:
+        normalizer_path(path).unlink(missing_ok=True)
+    for target, data in files:
         temporary = target.with_name(target.name + ".partial")
         temporary.write_bytes(data)
         temporary.replace(target)

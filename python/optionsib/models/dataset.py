@@ -33,7 +33,6 @@ class LabelledRows:
 
 def label_rows(day: Iterable[ChainFeatures], config: TrainingConfig) -> LabelledRows:
     """Label one day; ``config`` gives horizon, dead band and the widest quote that is worth a row."""
-    dead_band, widest = float(config.dead_band), float(config.maximum_spread)
     steps = list(day)
     later = {features.at_ns: features for features in steps}
     matrices, labels, stamps = [], [], []
@@ -41,15 +40,27 @@ def label_rows(day: Iterable[ChainFeatures], config: TrainingConfig) -> Labelled
         ahead = later.get(features.at_ns + config.horizon_minutes * MINUTE_NS)
         if ahead is None:
             continue
-        change = ahead.price_residual - features.price_residual
-        with np.errstate(invalid="ignore"):
-            told = (np.abs(change) >= dead_band) & (features.spread <= widest)  # False for NaN
+        told, label = labels_between(
+            ahead.price_residual - features.price_residual,
+            features.spread,
+            dead_band=float(config.dead_band),
+            maximum_spread=float(config.maximum_spread),
+        )
         matrices.append(features.matrix()[told])
-        labels.append((change[told] > 0.0).astype(np.int8))
+        labels.append(label)
         stamps.append(np.full(int(told.sum()), features.at_ns, dtype=np.int64))
     if not matrices:
         return join([])
     return LabelledRows(np.concatenate(matrices), np.concatenate(labels), np.concatenate(stamps))
+
+
+def labels_between(
+    change: NDArray[np.float64], spread: NDArray[np.float64], *, dead_band: float, maximum_spread: float
+) -> tuple[NDArray[np.bool_], NDArray[np.int8]]:
+    """Return which contracts (n,) get a label for ``change`` (n,) of their residual, and those labels."""
+    with np.errstate(invalid="ignore"):
+        told = (np.abs(change) >= dead_band) & (spread <= maximum_spread)  # False for NaN
+    return told, (change[told] > 0.0).astype(np.int8)
 
 
 def join(parts: Sequence[LabelledRows]) -> LabelledRows:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from optionsib.common.errors import ModelError
 from optionsib.features.normalizer import QuantileNormalizer
-from optionsib.models.card import digest
-from optionsib.models.serving import PROBABILITIES, open_session
+from optionsib.models.card import ModelCard, Stage, card_path, digest, read_card
+from optionsib.models.serving import Forecast, OnnxSession, check_card, check_rows
 from optionsib.models.splits import Split
 
 Floats = NDArray[np.float64]
@@ -74,13 +74,11 @@ class _Member(Protocol):
 
 class _OnnxMember:
     def __init__(self, content: bytes, name: str, state: MemberState) -> None:
-        self._session = open_session(content, name)
-        self._input = self._session.get_inputs()[0].name
+        self._session = OnnxSession(content, name)
         self._state = state
 
     def probabilities(self, matrix: Matrix) -> Floats:
-        (found,) = self._session.run([PROBABILITIES], {self._input: matrix})
-        return calibrated(found[:, 1].astype(np.float64), self._state)
+        return calibrated(self._session.probabilities(matrix), self._state)
 
 
 class OptionStrategyEnsemble:
@@ -92,25 +90,51 @@ class OptionStrategyEnsemble:
         normalizer: QuantileNormalizer,
         members: Mapping[str, _Member],
         missing: Mapping[str, str],
+        card: ModelCard | None = None,
     ) -> None:
         self.state = state
+        self._card = card
         self.missing = dict(missing)
         self._normalizer = normalizer
         self._members = dict(members)
 
     @classmethod
-    def load(cls, folder: Path) -> OptionStrategyEnsemble:
+    def load(
+        cls,
+        folder: Path,
+        *,
+        stage: Stage | None = None,
+        features: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> OptionStrategyEnsemble:
         """Load the ensemble in ``folder``; members that are absent or broken are left out, by name.
+
+        Parameters
+        ----------
+        stage
+            What it shall be good for (see ``models.card.objections``); None = its card is not needed.
+        features
+            Version to names of the features that will be asked with; None = not checked.
 
         Raises
         ------
         ModelError
-            If state or normaliser are missing or broken, or less than ``minimum_members`` are whole.
+            If state or normaliser are missing or broken, less than ``minimum_members`` are whole, or it may
+            not serve at ``stage``.
         MissingExtraError
             If onnxruntime is not installed.
         """
+        card = None
         try:
-            state = msgspec.json.decode((folder / _STATE_FILE).read_bytes(), type=EnsembleState)
+            content = (folder / _STATE_FILE).read_bytes()
+            if stage is not None:
+                card = read_card(card_path(folder))
+                if card.artefact_sha256 != digest(content):
+                    raise ModelError(
+                        f"ensemble {folder} has sha256 {digest(content)}, its card expects "
+                        f"{card.artefact_sha256}: they do not belong together"
+                    )
+                check_card(folder, card, stage, features)
+            state = msgspec.json.decode(content, type=EnsembleState)
             normalizer = QuantileNormalizer.from_bytes(
                 (folder / _NORMALIZER_FILE).read_bytes(), expected_sha256=state.normalizer_sha256
             )
@@ -135,7 +159,34 @@ class OptionStrategyEnsemble:
                 f"ensemble {folder}: {len(members)} members are whole, expected {state.minimum_members}: "
                 f"{missing}"
             )
-        return cls(state, normalizer, members, missing)
+        return cls(state, normalizer, members, missing, card)
+
+    @property
+    def card(self) -> ModelCard:
+        """All that is known of it.
+
+        Raises
+        ------
+        ModelError
+            If it was loaded without its card.
+        """
+        if self._card is None:
+            raise ModelError("this ensemble was loaded without its card")
+        return self._card
+
+    @property
+    def model_id(self) -> str:
+        """SHA-256 of ``ensemble.json``, which names the hashes of all members."""
+        return self.card.artefact_sha256
+
+    def predict(self, rows: Matrix) -> Forecast:
+        """Forecast rows (n, k); errors as ``forecast``."""
+        found = self.forecast(check_rows(rows, self.card))
+        return Forecast(found.probability, found.abstains)
+
+    def warm_up(self) -> None:
+        """Run every member once on zeros."""
+        self.forecast(np.zeros((1, len(self.state.feature_names)), dtype=np.float32))
 
     def forecast(self, matrix: Matrix) -> EnsembleForecast:
         """Forecast the rows of ``matrix`` (n, k), features in the order of ``state.feature_names``.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from optionsib.common.errors import MissingExtraError, ModelError
 from optionsib.models.ensemble import logit
 from optionsib.models.export import to_onnx as trees_to_onnx
-from optionsib.models.serving import PROBABILITIES, open_session
+from optionsib.models.serving import PROBABILITIES, OnnxSession
 from optionsib.models.splits import Split
 
 Floats = NDArray[np.float64]
@@ -54,9 +54,7 @@ def fit_members(
         content = _export(name, model, matrix.shape[1])
         judged = matrix[split.validation]
         probability = model.predict_proba(judged)[:, 1].astype(np.float64)
-        session = open_session(content, name)
-        (found,) = session.run([PROBABILITIES], {session.get_inputs()[0].name: judged})
-        difference = float(np.abs(found[:, 1] - probability).max())
+        difference = float(np.abs(OnnxSession(content, name).probabilities(judged) - probability).max())
         if not difference <= TOLERANCE:
             raise ModelError(
                 f"{name}: ONNX differs from the framework by {difference:.2e} on {len(judged)} rows, "

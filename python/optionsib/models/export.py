@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optionsib.common.errors import MissingExtraError, ModelError
-from optionsib.models.serving import PROBABILITIES, open_session
+from optionsib.models.serving import PROBABILITIES, OnnxSession
 
 TARGET_OPSET = 15
 TOLERANCE = 1e-5  # largest difference of a probability between XGBoost and ONNX Runtime (float32 sums)
@@ -42,9 +42,8 @@ def largest_difference(classifier: Any, content: bytes, rows: NDArray[np.float32
     ModelError
         If it exceeds ``TOLERANCE``.
     """
-    session = open_session(content, "to be checked")
-    (found,) = session.run([PROBABILITIES], {session.get_inputs()[0].name: rows})
-    difference = float(np.abs(found - classifier.predict_proba(rows)).max(initial=0.0))
+    found = OnnxSession(content, "to be checked").probabilities(rows)
+    difference = float(np.abs(found - classifier.predict_proba(rows)[:, 1]).max(initial=0.0))
     if not difference <= TOLERANCE:
         raise ModelError(
             f"exported model differs from XGBoost by {difference:.2e} on {len(rows)} rows, "

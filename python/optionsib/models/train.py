@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import itertools
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 from optionsib.common.config import FeaturesConfig, RatesConfig, TrainingConfig, load_config
 from optionsib.common.errors import MissingExtraError, ModelError
 from optionsib.common.ports import QuoteTape
+from optionsib.data.memory_tape import shorten
 from optionsib.data.rates import RateCurve
 from optionsib.features import FEATURE_NAMES, FEATURES_VERSION, FeatureEngine, run_tape
 from optionsib.models.card import (
     NO_PROOF,
     NO_PROOF_SIMULATED,
+    PASSED,
     DataSource,
     Metrics,
     ModelCard,
@@ -37,6 +40,7 @@ from optionsib.models.export import TOLERANCE, largest_difference, to_onnx
 from optionsib.models.metrics import score
 
 SIMULATED_SEEDS = (900_001, 900_002, 900_003)  # far from the seeds that people choose for a demo
+_LEAK_TEST_MINUTES = 45
 _RESIDUAL = FEATURE_NAMES.index("residual_in_spreads")
 _DIRECTIONS = {  # a richer quote can only make a rise less likely, a heavier bid only more likely
     "volatility_residual": -1,
@@ -96,6 +100,9 @@ def train(
     difference = largest_difference(classifier, content, validation.matrix)
     probability = classifier.predict_proba(validation.matrix)[:, 1].astype(np.float64)
     card = ModelCard(
+        name=out.stem,
+        kind="rows",
+        input_shape=(len(FEATURE_NAMES),),
         artefact_sha256=digest(content),
         model_type="XGBoost gradient-boosted trees, binary classifier, exported to ONNX",
         features_version=FEATURES_VERSION,
@@ -112,6 +119,7 @@ def train(
             f"last {1.0 - config.training_fraction:.0%} of each day; rows whose label looks past the cut "
             "are purged from training"
         ),
+        leak_test=_leak_test(days[0], features, curve),
         metrics=score(validation.label, probability),
         baselines=naive_baselines(training, validation),
         onnx_largest_difference=difference,
@@ -211,6 +219,16 @@ def naive_baselines(training: LabelledRows, validation: LabelledRows) -> dict[st
     }
 
 
+def _leak_test(day: QuoteTape, features: FeaturesConfig, curve: RateCurve) -> str:
+    """Show on the first minutes of a day that no feature knows a later quote."""
+    found = list(run_tape(shorten(day, 0, _LEAK_TEST_MINUTES), FeatureEngine(features, curve)))
+    whole = itertools.islice(run_tape(day, FeatureEngine(features, curve)), len(found))
+    for k, (alone, within) in enumerate(zip(found, whole, strict=True)):
+        if not np.array_equal(alone.matrix(), within.matrix(), equal_nan=True):
+            return f"failed: features of step {k} differ when later quotes are withheld"
+    return f"{PASSED}: withholding all later quotes changed no feature of {len(found)} steps"
+
+
 def _source(day: QuoteTape) -> DataSource:
     moment = dt.datetime.fromtimestamp(day.session_open_ns // 1_000_000_000, tz=dt.UTC)
     return DataSource(
@@ -218,7 +236,7 @@ def _source(day: QuoteTape) -> DataSource:
     )
 
 
-def _parameters(config: TrainingConfig) -> dict[str, float | int | str]:
+def _parameters(config: TrainingConfig) -> dict[str, float | int | str | bool | None]:
     return dict(config.model_dump(mode="json"))
 
 

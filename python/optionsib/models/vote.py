@@ -10,23 +10,28 @@ from numpy.typing import NDArray
 
 from optionsib.common.config import ModelConfig
 from optionsib.common.events import ModelSignal
+from optionsib.common.ports import LiveModel
 from optionsib.common.types import SECOND_NS, OrderLeg
 from optionsib.features import ChainFeatures
+
+DEAD_BAND = 1e-5
 
 
 def vote(
     candidate_id: str,
     legs: Sequence[OrderLeg],
     features: ChainFeatures,
-    probabilities: NDArray[np.float32],
+    probabilities: NDArray[np.float64],
     config: ModelConfig,
-    model_id: str,
+    live: LiveModel,
     now_ns: int,
 ) -> ModelSignal:
     """Accept a spread if its long legs are expected to gain on its short legs.
 
     The score is the probability that every long leg's residual rises and every short leg's falls, given
-    that one of this or the opposite happens; legs are taken as independent. 0.5 = no opinion.
+    that one of this or the opposite happens; legs are taken as independent. 0.5 = no opinion. It counts
+    until ``vote_valid_seconds`` after the features were known, and accepts from ``DEAD_BAND`` above the
+    threshold: forecasts of the same row differ by up to 1e-6 with the number of rows asked with it.
 
     Parameters
     ----------
@@ -54,7 +59,7 @@ def vote(
         rises = min(max(rises, 1e-6), 1.0 - 1e-6)
         odds += math.copysign(1.0, leg.ratio) * math.log(rises / (1.0 - rises))
     score = 0.0 if missing else 1.0 / (1.0 + math.exp(-odds))
-    accepts = not missing and score >= config.accept_probability
+    accepts = not missing and score >= config.accept_probability + DEAD_BAND
     if missing:
         reason = f"no features for contract {missing}"
     else:
@@ -62,10 +67,25 @@ def vote(
         reason = f"probability {score:.3f} of the favoured move is {verdict} {config.accept_probability:.3f}"
     return ModelSignal(
         candidate_id=candidate_id,
-        model_id=model_id,
+        model_id=live.model_id,
+        epoch=live.epoch,
         made_at_ns=now_ns,
-        valid_until_ns=now_ns + round(config.vote_valid_seconds * SECOND_NS),
+        valid_until_ns=features.at_ns + round(config.vote_valid_seconds * SECOND_NS),
         accepts=accepts,
         score=score,
         reason=reason,
+    )
+
+
+def abstention(candidate_id: str, live: LiveModel, reason: str, now_ns: int) -> ModelSignal:
+    """Return the vote of a model that gave no forecast."""
+    return ModelSignal(
+        candidate_id=candidate_id,
+        model_id=live.model_id,
+        epoch=live.epoch,
+        made_at_ns=now_ns,
+        valid_until_ns=now_ns,
+        accepts=False,
+        score=0.0,
+        reason=f"abstains: {reason}",
     )

@@ -109,7 +109,10 @@ def write_report(
         [*facts.smiles, *smiles], facts.executions, known, facts.snapshots, tape if known else None
     )
     page = _page(
-        summary, {"cards": _cards(summary), **page_data(facts, trades, shown, known, fee_rows)}, notes, plotly
+        summary,
+        {"cards": _cards(summary), **page_data(facts, trades, shown, known, fee_rows)},
+        [*facts.model_notices, *notes],
+        plotly,
     )
     _write_whole(out, page)
     return summary

@@ -24,6 +24,7 @@ from optionsib.common.events import (
     Execution,
     Halted,
     LedgerEntry,
+    ModelEpoch,
     OrderSubmitted,
     PortfolioSnapshot,
     Refusal,
@@ -113,6 +114,7 @@ class SessionFacts:
     vault_confirmed: dict[str, int] = field(default_factory=dict)
     smiles: list[SmileSnapshot] = field(default_factory=list)
     control: list[ControlEvent] = field(default_factory=list)
+    model_notices: list[str] = field(default_factory=list)
 
     def trades(self, contracts: Mapping[int, Contract]) -> list[TradeFacts]:
         """Put executions and commissions together to trades, oldest first."""
@@ -185,6 +187,9 @@ def _collect(facts: SessionFacts, event: AnyEvent, seen: set[str]) -> None:
             facts.smiles.append(event)
         case ChainLoaded():
             facts.contracts = {c.con_id: c for c in (event.underlying, *event.options)}
+        case ModelEpoch() if event.notice and not event.shadow:
+            if event.notice not in facts.model_notices:
+                facts.model_notices.append(event.notice)
         case SessionStarted() | SessionEnded() | Halted() | Resumed() | BrokerNotice() | VaultAcknowledged():
             facts.control.append(event)
         case _:

@@ -21,7 +21,8 @@ from optionsib.common.types import Order
 from optionsib.execution.desk import OrderDesk
 from optionsib.execution.orders import OrderRecord, change_between
 from optionsib.features.chain_features import ChainFeatures
-from optionsib.trader.decisions import Decisions, Probabilities
+from optionsib.models.server import Probabilities
+from optionsib.trader.decisions import Decisions
 
 
 class _Request(msgspec.Struct):

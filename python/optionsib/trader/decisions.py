@@ -12,15 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from optionsib.common.circuit_breaker import CircuitBreaker
 from optionsib.common.config import Config
-from optionsib.common.errors import CircuitOpenError, ModelError
 from optionsib.common.events import ApprovedOrder, DecisionRecord, ModelSignal, StrategyDecision
 from optionsib.common.ports import Clock
-from optionsib.common.types import SECOND_NS, Contract, Order
+from optionsib.common.types import Contract, Order
 from optionsib.data.live.chain import ChainSnapshot
 from optionsib.execution.desk import OrderDesk
 from optionsib.execution.flatten import Touch, crossing_limit, flattening_orders, position_orders
@@ -28,8 +24,8 @@ from optionsib.execution.gate import decide
 from optionsib.execution.orders import OrderRecord
 from optionsib.execution.portfolio import Trade
 from optionsib.features.chain_features import ChainFeatures
-from optionsib.models.serving import OnnxModel
-from optionsib.models.vote import vote
+from optionsib.models.server import ModelServer, Probabilities
+from optionsib.models.vote import abstention, vote
 from optionsib.strategies.candidates import (
     CancelOrder,
     NewLimit,
@@ -42,10 +38,6 @@ from optionsib.strategies.candidates import (
 from optionsib.strategies.vertical_residual import VerticalResidualStrategy
 from optionsib.trader.valuation import to_price
 
-Probabilities = NDArray[np.float32]
-MODEL_FAILURES = 3
-MODEL_PAUSE_SECONDS = 300.0
-
 
 class Decisions:
     """The decisions of one session; ``tape_offset`` is where the step's quotes stand on the tape."""
@@ -56,7 +48,7 @@ class Decisions:
         config: Config,
         clock: Clock,
         desk: OrderDesk,
-        model: OnnxModel | None,
+        models: ModelServer,
         ids: SequentialIds,
         contracts: Mapping[int, Contract],
     ) -> None:
@@ -64,49 +56,23 @@ class Decisions:
         self._clock = clock
         self._desk = desk
         self._contracts = contracts
-        self._model = model
+        self._models = models
         self._ids = ids
         self._strategy = VerticalResidualStrategy(config.strategy, ids)
-        # Session time, so that a replay trips at the same step.
-        self._breaker = CircuitBreaker(
-            "model",
-            failure_threshold=MODEL_FAILURES,
-            recovery_seconds=MODEL_PAUSE_SECONDS,
-            monotonic=lambda: clock.now_ns() / SECOND_NS,
-        )
         self.tape_offset = 0
-        self.model_trouble = ""
         self.stuck: tuple[str, ...] = ()  # what of such a trade cannot be closed, and why
         self._exits: dict[tuple[str, int], str] = {}  # of a trade's contract: the last order to close it
-
-    def predict(self, features: ChainFeatures) -> Probabilities | None:
-        """Ask the model about every contract; None if there is no model or it fails."""
-        if self._model is None:
-            return None
-        try:
-            with self._breaker.guard(ModelError):
-                probabilities = self._model.probabilities(features.matrix())
-        except (ModelError, CircuitOpenError) as error:
-            self.model_trouble = str(error)
-            return None
-        self.model_trouble = ""
-        return probabilities
 
     def _signal(
         self, candidate: str, order: Order, features: ChainFeatures, probabilities: Probabilities | None
     ) -> ModelSignal | None:
-        model_id = self._model.live_model_id() if self._model else None
-        if probabilities is None or model_id is None:
+        live = self._models.live_model()
+        if live is None:
             return None
-        return vote(
-            candidate,
-            order.legs,
-            features,
-            probabilities,
-            self._config.model,
-            model_id,
-            self._clock.now_ns(),
-        )
+        now = self._clock.now_ns()
+        if probabilities is None:
+            return abstention(candidate, live, self._models.trouble or "no forecast", now)
+        return vote(candidate, order.legs, features, probabilities, self._config.model, live, now)
 
     async def _decide(
         self, signal: ModelSignal | None, decision: StrategyDecision, order: Order, operator: str = ""
@@ -115,12 +81,11 @@ class Decisions:
         now = self._clock.now_ns()
         decision = self._desk.on_grid(decision)
         verdict = self._desk.judge(decision.candidate_id, decision.order or order, decision.attached)
-        live = self._model.live_model_id() if self._model else None
         record = DecisionRecord(
             candidate_id=decision.candidate_id,
             at_ns=now,
             tape_offset=self.tape_offset,
-            outcome=decide(signal, decision, verdict, now_ns=now, live_model_id=live),
+            outcome=decide(signal, decision, verdict, now_ns=now, live=self._models.live_model()),
             signal=signal,
             strategy=decision,
             risk=verdict,

@@ -27,6 +27,7 @@ from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
 from optionsib.common.errors import BrokerError
 from optionsib.common.events import (
+    AnyEvent,
     ChainLoaded,
     DecisionRecord,
     PortfolioSnapshot,
@@ -43,7 +44,7 @@ from optionsib.data.live.chain import ChainSnapshot, ChainState
 from optionsib.execution.desk import OrderDesk
 from optionsib.features.chain_features import ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
-from optionsib.models.serving import OnnxModel
+from optionsib.models.server import ModelServer
 from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
     SequentialIds,
@@ -87,8 +88,8 @@ class QuantumTrader:
         Connected and open; the bus's tap is the journal.
     clock
         The session's time; a ``SteppedClock`` follows the broker's steps.
-    model
-        None = no model is live, so nothing is opened.
+    models
+        Who may vote; nothing is opened without.
     curve
         Discount curve of the trading day.
     notices
@@ -110,7 +111,7 @@ class QuantumTrader:
         tape: TickTape,
         clock: SteppedClock | SystemClock,
         ledger: SettlementLedger,
-        model: OnnxModel | None,
+        models: ModelServer,
         curve: ZeroCurve,
         checker: LimitChecker,
         notices: Sequence[str] = (),
@@ -126,7 +127,7 @@ class QuantumTrader:
         self._tape = tape
         self._clock = clock
         self._ledger = ledger
-        self._model = model
+        self.models = models
         self._checker = checker
         self._show = show
         self._was_rescued = was_rescued
@@ -143,7 +144,7 @@ class QuantumTrader:
             contracts=contracts,
         )
         self._decisions = Decisions(
-            config=config, clock=clock, desk=self.desk, model=model, ids=self._ids, contracts=contracts
+            config=config, clock=clock, desk=self.desk, models=models, ids=self._ids, contracts=contracts
         )
         title = f"{chain.underlying.symbol} {_date(chain.session_open_ns)}"
         self.narrator = Narrator(title, simulated=chain.simulated, notices=notices, contracts=contracts)
@@ -194,7 +195,7 @@ class QuantumTrader:
             return "halted"
         if self._order_block:
             return f"running, orders wait: {self._order_block}"
-        trouble = self._decisions.model_trouble
+        trouble = self.models.trouble
         return f"running, model silent: {trouble}" if trouble else "running"
 
     # --- life ----------------------------------------------------------------------------------------
@@ -202,14 +203,15 @@ class QuantumTrader:
     async def start(self, state: BrokerState, *, resumed: bool) -> None:
         """Take over the journal: recover what an earlier run left, then watch the chain."""
         now = self._clock.now_ns()
+        events = [event for _, _, event in self._journal.events()] if resumed else []
         if resumed:
-            self._recover()
+            self._recover(events)
         self._ids.pass_over(state.order_refs)
         started = SessionStarted(
             at_ns=now,
             resumed=resumed,
             account=state.account,
-            model_id=self._model.live_model_id() or "" if self._model else "",
+            model_id=self.models.configured_id,
         )
         self._bus.publish(started)
         if not resumed:
@@ -222,6 +224,7 @@ class QuantumTrader:
                     simulated=chain.simulated,
                 )
             )
+        await self.models.begin(events)
         self._journal.commit()
         await self._ledger.advance()
         if resumed:
@@ -327,7 +330,7 @@ class QuantumTrader:
         self._clock.advance(at_ns)
         self.desk.take_in(self._broker.take_events())
         chain, features = self._watch(at_ns)
-        probabilities = self._decisions.predict(features)
+        probabilities = await self.models.predict(features)
         if self._was_rescued() or self.desk.wants_positions:
             self.desk.reconcile(await self._broker.refresh())
         elif self.desk.in_doubt:
@@ -358,6 +361,7 @@ class QuantumTrader:
         await self._broker.settle()
         self.desk.take_in(self._broker.take_events())
         await self._ledger.advance()
+        await self.models.finish_step()
         view = self._record(chain, features)
         fault_point("before-step-commit")
         self._journal.commit()
@@ -419,6 +423,7 @@ class QuantumTrader:
                 self._bus.publish(smile)
         self.view = self.narrator.picture(
             chain,
+            notices=self.models.notices,
             session=(self._chain.session_open_ns, self._chain.session_close_ns),
             state=self.state,
             portfolio=portfolio,
@@ -433,8 +438,7 @@ class QuantumTrader:
 
     # --- restart -------------------------------------------------------------------------------------
 
-    def _recover(self) -> None:
-        events = [event for _, _, event in self._journal.events()]
+    def _recover(self, events: Sequence[AnyEvent]) -> None:
         self._ledger.replay(events)
         decisions = [event for event in events if isinstance(event, DecisionRecord)]
         self._ids.last = SequentialIds.after(d.candidate_id for d in decisions).last

@@ -66,6 +66,7 @@ class Narrator:
         self,
         chain: ChainSnapshot,
         *,
+        notices: Sequence[str],
         session: tuple[int, int],
         state: str,
         portfolio: PortfolioSnapshot,
@@ -73,11 +74,14 @@ class Narrator:
         trades: Sequence[tuple[Trade, int | None]],
         orders: Sequence[OrderRecord],
     ) -> SessionView:
-        """Return the picture of this step; ``trades`` come with their mark (1/10000)."""
+        """Return the picture of this step; ``trades`` come with their mark (1/10000).
+
+        ``notices`` are shown beside those of the whole session.
+        """
         return SessionView(
             title=self.title,
             simulated=self.simulated,
-            notices=self.notices,
+            notices=(*self.notices, *notices),
             at_ns=chain.at_ns,
             session_open_ns=session[0],
             session_close_ns=session[1],
