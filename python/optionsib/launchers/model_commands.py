@@ -102,6 +102,6 @@ def describe(answer: Mapping[str, Any]) -> str:
     lines.append(f"epoch  {answer['epoch']}")
     if answer["frozen"]:
         lines.append(f"frozen: {answer['frozen']}")
-    if answer["trouble"]:
+    elif answer["trouble"]:
         lines.append(f"silent: {answer['trouble']}")
     return "\n".join(lines)

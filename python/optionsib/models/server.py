@@ -243,6 +243,7 @@ class ModelServer:
             )
         )
         self._frozen = reason if frozen else ""
+        self.trouble = f"the model is frozen: {reason}" if frozen else ""
         self._live.crashes = 0
 
     # --- one step ------------------------------------------------------------------------------------
