@@ -29,7 +29,7 @@ def permutation_importance(
 ) -> dict[str, float]:
     """Return by how much the mean log loss of ``rows`` rises when a feature is shuffled over time.
 
-    The largest first; about 0 or less: the forecasts do not need it. Correlated features share what they have.
+    The largest first; about 0 or less: the forecasts do not need it. Correlated features share their part.
     Source: Breiman, Machine Learning 45 (2001); Fisher, Rudin and Dominici, JMLR 20 (2019), model reliance.
 
     Parameters
