@@ -78,7 +78,7 @@ def build_parser() -> argparse.ArgumentParser:
             "Price one option with Greeks, or find its volatility; or price a product under a model.",
         )
     )
-    _add_train(add("train", train, "Train the residual model and export it as ONNX with its card."))
+    _add_train(add("train", train, "Train a model: data in; artefact, card and a page out."))
     for name, text in {
         "status": "Show what the running daemon does.",
         "halt": "No new risk from now on, across restarts, until resume.",
@@ -413,10 +413,12 @@ def _check_price(options: argparse.Namespace) -> str | None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--tape", help="folder in LEAN's layout; without it, simulated days")
-    parser.add_argument("--date", type=_day, help="training day (default: the last but one)")
+    parser.add_argument("name", nargs="?", help="of the trainer; without it, all are listed")
+    parser.add_argument("--config", type=Path, help="YAML file with the trainer's settings")
+    parser.add_argument("--data", type=Path, help="folder of recorded data (default: what the trainer finds)")
+    parser.add_argument("--out", type=Path, help="artefact to write (default: in var/models)")
     parser.add_argument("--seed", type=_count, default=7)
-    parser.add_argument("--out", type=Path, default=Path("var/models/residual.onnx"))
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
 
 
 def _add_exchange(parser: argparse.ArgumentParser) -> None:
@@ -677,15 +679,19 @@ def _price_product(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train and export a model."""
-    from optionsib.models.train import train_command
+    """Train a model, or list what can be trained."""
+    from optionsib.launchers.training import show_trainers, train_by_name
 
-    card = train_command(options.tape, options.date, options.seed, options.out)
-    print(f"wrote {options.out} (sha256 {card.artefact_sha256})")
-    print(f"validation: AUC {card.metrics.auc:.4f}, log loss {card.metrics.log_loss:.4f}")
-    for name, metrics in card.baselines.items():
-        print(f"baseline {name}: AUC {metrics.auc:.4f}, log loss {metrics.log_loss:.4f}")
-    print(f"proof of skill: {card.proof}")
+    if options.name is None:
+        return show_trainers()
+    train_by_name(
+        options.name,
+        config=options.config,
+        out=options.out,
+        seed=options.seed,
+        data=options.data,
+        resume=options.resume,
+    )
     return 0
 
 

@@ -27,7 +27,7 @@ Labels = NDArray[np.int8]
 
 MEMBERS = ("trees", "vector_machine", "network")
 _STATE_VERSION = 1
-_STATE_FILE = "ensemble.json"
+STATE_FILE = "ensemble.json"
 _NORMALIZER_FILE = "normalizer.json"
 _CLIP = 1e-6
 
@@ -125,7 +125,7 @@ class OptionStrategyEnsemble:
         """
         card = None
         try:
-            content = (folder / _STATE_FILE).read_bytes()
+            content = (folder / STATE_FILE).read_bytes()
             if stage is not None:
                 card = read_card(card_path(folder))
                 if card.artefact_sha256 != digest(content):
@@ -294,9 +294,9 @@ class OptionStrategyEnsemble:
         for name, (content, _, _) in fitted.items():
             (folder / f"{name}.onnx").write_bytes(content)
         (folder / _NORMALIZER_FILE).write_bytes(normalizer.to_bytes())
-        state_file = folder / (_STATE_FILE + ".partial")
+        state_file = folder / (STATE_FILE + ".partial")
         state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state, order="sorted"), indent=2))
-        state_file.replace(folder / _STATE_FILE)
+        state_file.replace(folder / STATE_FILE)
         return cls.load(folder)
 
 

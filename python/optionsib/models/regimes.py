@@ -163,6 +163,12 @@ class MarketRegimeClassifier:
             found[k] = probability = self.step(probability, row)
         return found
 
+    def log_density(self, probability: Floats, row: Floats) -> float:
+        """Return the log density of ``row`` (columns,) where the regimes have ``probability`` (regimes,)."""
+        log_density = _log_density(row[None, :], self._mean, self._scale, self.state.noise)[0]
+        top = float(log_density.max())
+        return top + math.log(float(probability @ np.exp(log_density - top)))
+
     def labels(self, probability: Floats) -> NDArray[np.int64]:
         """Return the label (n,) of each row of filtered probabilities (n, regimes), with dwell."""
         found = np.empty(len(probability), dtype=np.int64)

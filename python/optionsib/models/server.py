@@ -387,8 +387,8 @@ class ModelServer:
             chosen, label = labels_between(
                 features.price_residual - told.residual,
                 np.where(np.isfinite(told.probability), told.spread, np.nan),
-                dead_band=float(card.parameters.get("dead_band") or 0.0),
-                maximum_spread=float(card.parameters.get("maximum_spread") or np.inf),
+                dead_band=float(card.parameters.get("label_dead_band") or 0.0),
+                maximum_spread=float(card.parameters.get("label_maximum_spread") or np.inf),
             )
             if len(label) == 0:
                 continue

@@ -7,10 +7,6 @@ head forbids every request to anywhere.
 
 from __future__ import annotations
 
-import importlib.resources
-import importlib.util
-import os
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -18,17 +14,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from optionsib.common.errors import MissingExtraError
 from optionsib.common.events import ApprovedOrder, SmileSnapshot
 from optionsib.common.types import Contract, Json
+from optionsib.performance.pages import asset, embedded, fill, plotly_source, write_whole
 from optionsib.performance.report_rows import money, page_data, with_high
 from optionsib.performance.session_facts import SessionFacts, TradeFacts, read_facts
 from optionsib.performance.smiles import smiles_with_fills
 
 if TYPE_CHECKING:
     from optionsib.common.config import FeeRow
-
-_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 
 class ReportSummary(msgspec.Struct, frozen=True):
@@ -100,7 +94,7 @@ def write_report(
     MissingExtraError
         If plotly is not installed.
     """
-    plotly = _plotly_source()
+    plotly = plotly_source()
     facts = read_facts(journal)
     known = contracts or facts.contracts
     trades = facts.trades(known)
@@ -114,7 +108,7 @@ def write_report(
         [*facts.model_notices, *notes],
         plotly,
     )
-    _write_whole(out, page)
+    write_whole(out, page)
     return summary
 
 
@@ -181,40 +175,17 @@ def _cards(summary: ReportSummary) -> list[Json]:
 # --- the file ----------------------------------------------------------------------------------------
 
 
-def _plotly_source() -> str:
-    if importlib.util.find_spec("plotly") is None:
-        raise MissingExtraError("report", "plotly")
-    folder = importlib.resources.files("plotly") / "package_data"
-    return (folder / "plotly.min.js").read_text(encoding="utf-8").replace("</script", "<\\/script")
-
-
-def _asset(name: str) -> str:
-    return (importlib.resources.files("optionsib.performance") / "assets" / name).read_text(encoding="utf-8")
-
-
 def _page(summary: ReportSummary, data: dict[str, Json], notes: Sequence[str], plotly: str) -> str:
     sentences = [*honest_sentences(summary), *notes]
-    # "<" never stands in the JSON, so no text of the journal can end its script element.
-    encoded = msgspec.json.encode(data).decode().replace("<", "\\u003c")
     parts = {
         "title": escape(summary.title),
         "badge": "SIMULATED" if summary.simulated else "RECORDED DAY",
         "badge_class": "simulated" if summary.simulated else "recorded",
         "sentences": "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences),
         "sha256": escape(summary.journal_sha256),
-        "css": _asset("report.css"),
-        "js": _asset("report.js"),
+        "css": asset("report.css"),
+        "js": asset("report.js"),
         "plotly": plotly,
-        "data": encoded,
+        "data": embedded(data),
     }
-    return _PLACEHOLDER.sub(lambda found: parts[found.group(1)], _asset("report.html"))
-
-
-def _write_whole(out: Path, page: str) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(page, encoding="utf-8")
-        unfinished.replace(out)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return fill("report.html", parts)
