@@ -34,8 +34,10 @@ def chain(
     spot: float = 100.0,
     volatility: Callable[[float], float] = smile,
     at_ns: int = NOON,
+    american: bool = False,
 ) -> ChainSnapshot:
     """A chain priced exactly on ``volatility`` with a dividend yield of 2 %."""
+    value = oib.american_price if american else oib.price
     contracts: list[Contract] = []
     mids: list[float] = []
     for day in days:
@@ -45,7 +47,7 @@ def chain(
             for right in ("C", "P"):
                 x = math.log(strike / forward) / math.sqrt(years)
                 mids.append(
-                    oib.price(right, spot, float(strike), years, RATE, volatility(x), dividend_yield=0.02)
+                    value(right, spot, float(strike), years, RATE, volatility(x), dividend_yield=0.02)
                 )
                 contracts.append(
                     Contract(

@@ -127,6 +127,29 @@ def test_a_market_that_stood_still_has_no_ratio_of_volatilities() -> None:
     assert not np.isinf(list(last.values())).any()
 
 
+def test_the_drawdown_is_from_the_highest_of_67_closes() -> None:
+    date = days().date[:68]
+    falling = MarketDays(
+        date,
+        DailySeries.of("index", Kind.CLOSE, date, np.arange(200.0, 132.0, -1.0), source="test"),
+        DailySeries.of("VIX", Kind.LEVEL, date, np.full(68, 10.0), source="test"),
+    )
+    found = daily_features(falling).matrix[-1, DAILY_FEATURE_NAMES.index("drawdown_66")]
+    assert found == pytest.approx(math.log(133.0 / 199.0), rel=1e-6)
+
+
+@pytest.mark.parametrize(("late_ns", "seen"), [(0, True), (1, False)])
+def test_a_datum_counts_from_its_instant_on(late_ns: int, seen: bool) -> None:
+    whole, row = days(), 120
+    known = whole.vix.known_at_ns.copy()
+    known[row] = whole.known_at_ns[row] + late_ns
+    vix = DailySeries.of(
+        "VIX", Kind.LEVEL, whole.vix.date, whole.vix.values, known_at_ns=known, source="test"
+    )
+    found = daily_features(MarketDays(whole.date, whole.sp500, vix)).matrix[row]
+    assert np.isfinite(found[DAILY_FEATURE_NAMES.index("vix")]) == seen
+
+
 def test_stream_equals_batch_bit_for_bit_with_data_that_come_one_by_one() -> None:
     whole = days()
     arrivals = [
@@ -167,6 +190,8 @@ def test_a_stream_refuses_what_would_rewrite_history() -> None:
     stream.step(day)
     with pytest.raises(DataError, match="was made without it"):
         stream.observe("sp500", day, 1.0, close)
+    with pytest.raises(DataError, match="was made without it"):
+        stream.observe("sp500", day, 1.0, int(whole.known_at_ns[0]))
     stream.observe("sp500", day, 1.0, int(whole.known_at_ns[0]) + 1)
     with pytest.raises(DataError, match="is not after the last one"):
         stream.step(day)
@@ -197,6 +222,17 @@ def test_direction_labels_compare_two_closes(horizon: int) -> None:
     assert labels.label.tolist() == (close[horizon:] > close[:-horizon]).astype(int).tolist()
     np.testing.assert_array_equal(labels.known_at_ns, days().known_at_ns[:-horizon])
     np.testing.assert_array_equal(labels.label_at_ns, days().known_at_ns[horizon:])
+
+
+def test_what_did_not_move_is_no_rise() -> None:
+    date = days().date[:12]
+    flat = MarketDays(
+        date,
+        DailySeries.of("index", Kind.CLOSE, date, np.full(12, 100.0), source="test"),
+        DailySeries.of("VIX", Kind.LEVEL, date, np.full(12, 10.0), source="test"),
+    )
+    assert direction_labels(flat, 2).label.tolist() == [0] * 10
+    assert volatility_labels(flat, 2).label.tolist() == [0] * 8
 
 
 def test_a_label_needs_a_horizon() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +27,11 @@ DATA = Path(os.environ.get("OPTIONSIB_TAPE_DATA", Path(__file__).parents[3] / "s
 TWX = DATA / "lean/option/usa/minute/twx"
 
 
+EUROPEAN = FeaturesConfig(exercise="european")
+
+
 def test_forward_and_smile_of_an_exact_chain_are_found() -> None:
-    features = FeatureEngine(FeaturesConfig(), FlatCurve()).step(chain())
+    features = FeatureEngine(EUROPEAN, FlatCurve()).step(chain())
     for i, days in enumerate((30, 90)):
         assert features.forward[i] == pytest.approx(100.0 * math.exp(-0.01 * days / 365), abs=1e-9)
     assert features.at_the_money_volatility == pytest.approx([0.2, 0.2], abs=2e-4)
@@ -42,6 +46,30 @@ def test_forward_and_smile_of_an_exact_chain_are_found() -> None:
     assert features.vega == pytest.approx(truth.vega, abs=1e-6)
     # Per share of the prepaid forward: without the factor exp(-qT) of a yield.
     assert features.delta == pytest.approx(truth.delta * np.exp(0.02 * features.time_to_expiry), abs=1e-9)
+
+
+def test_forward_and_smile_of_an_american_chain_are_found() -> None:
+    """The calls are worth up to 0.7 more than European ones; nothing of that is left in the residuals."""
+    snapshot = chain(range(70, 131, 3), american=True)
+    features = FeatureEngine(FeaturesConfig(), FlatCurve()).step(snapshot)
+    for i, days in enumerate((30, 90)):
+        assert features.forward[i] == pytest.approx(100.0 * math.exp(-0.01 * days / 365), abs=2e-3)
+    assert features.at_the_money_volatility == pytest.approx([0.2, 0.2], abs=3e-4)
+    told = features.usable
+    assert told.mean() > 0.8
+    assert np.abs(features.price_residual[told]).max() < 6e-3
+    years, volatility = features.time_to_expiry, features.fitted_volatility
+    option = (features.kind, 100.0, features.strike, years, RATE, volatility, 0.02)
+    truth = oib.american_greeks(*option)
+    for name in ("delta", "vega"):
+        np.testing.assert_allclose(getattr(features, name)[told], getattr(truth, name)[told], atol=6e-3)
+    np.testing.assert_allclose(features.fitted_price[told], truth.price[told], atol=6e-3)
+    # Taken for European, the same quotes of deep calls would look rich by their early-exercise premium.
+    blind = FeatureEngine(EUROPEAN, FlatCurve()).step(snapshot)
+    deep = (features.kind == 1) & (features.strike < 85) & np.isfinite(blind.price_residual)
+    premium = oib.early_exercise_premium(*option)
+    assert premium[deep].max() > 0.05
+    np.testing.assert_allclose(blind.price_residual[deep], premium[deep], atol=0.02)
 
 
 def test_a_planted_mispricing_is_the_residual() -> None:
@@ -165,3 +193,27 @@ def test_recorded_day_is_fitted_within_the_quotes() -> None:
         spot, forwards = features.underlying_price, features.forward
         assert np.all(np.abs(forwards / spot - 1.0) < 0.04)  # dividends of less than 2 % a year
     assert np.concatenate(inside).mean() > 0.7
+
+
+def test_memory_is_flat_over_a_day_of_ticks() -> None:
+    """The engine remembers minutes, not the day."""
+    engine = FeatureEngine(FeaturesConfig(), FlatCurve())
+    snapshot = chain()
+    generator = np.random.default_rng(1)
+    sizes = []
+    tracemalloc.start()
+    try:
+        for minute in range(390):
+            moved = 0.02 * generator.integers(0, 3, size=len(snapshot.bid))
+            tick = replace(
+                snapshot,
+                at_ns=NOON + minute * MINUTE_NS,
+                bid=snapshot.bid + moved,
+                ask=snapshot.ask + moved,
+            )
+            engine.step(tick)
+            if minute % 60 == 59:
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(sizes[1:]) < sizes[1] + 50_000  # bytes; one step's arrays are about 20,000

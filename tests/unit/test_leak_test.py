@@ -84,8 +84,23 @@ def complete_rows_only(some: MarketDays) -> DailyFeatures:
     return DailyFeatures(found.date[kept], found.known_at_ns[kept], found.matrix[kept])
 
 
+def stamps_of_the_next_value(some: MarketDays) -> DailyFeatures:
+    """As many rows as ever, but when each was known depends on what comes after."""
+    found = daily_features(some)
+    up = np.append(np.nan_to_num(np.diff(some.sp500_close)), 0.0) > 0.0
+    return dataclasses.replace(found, known_at_ns=found.known_at_ns - up)
+
+
 @pytest.mark.parametrize(
-    "leak", [next_row, whole_sample_scale, backward_fill, final_versions, complete_rows_only]
+    "leak",
+    [
+        next_row,
+        whole_sample_scale,
+        backward_fill,
+        final_versions,
+        complete_rows_only,
+        stamps_of_the_next_value,
+    ],
 )
 def test_leaks_are_found(leak: Callable[[MarketDays], DailyFeatures]) -> None:
     found = leak_test_days(leak, days(), mutations=16)

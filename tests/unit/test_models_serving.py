@@ -96,6 +96,9 @@ def test_missing_and_broken_files_are_named(artefact: Path, tmp_path: Path) -> N
     artefact.unlink()
     with pytest.raises(ModelError, match="cannot be read"):
         OnnxModel.load(artefact, stage="paper")
+    card_path(artefact).write_bytes(b'{"\x80": 1}')
+    with pytest.raises(ModelError, match="is broken"):
+        OnnxModel.load(artefact, stage="paper")
     card_path(artefact).write_text('{"artefact_sha256": 3}')
     with pytest.raises(ModelError, match="is broken"):
         OnnxModel.load(artefact, stage="paper")

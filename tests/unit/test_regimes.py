@@ -52,7 +52,8 @@ def test_likelihood_equals_the_sum_over_all_paths() -> None:
     rows = np.array([0.01, -0.02, 0.005, 0.03, -0.001, 0.002])
     state = RegimeState(
         transition=((0.9, 0.1), (0.2, 0.8)), mean=((0.0,), (0.001,)), scale=((0.01,), (0.02,)),
-        noise="gaussian", dwell=1, switch_probability=0.5, log_likelihood=0.0, rows=0, fitted_until_ns=0,
+        noise="gaussian", dwell=1, switch_probability=0.5, sure_probability=1.0, log_likelihood=0.0,
+        evidence=1.0, rows=0, fitted_until_ns=0,
     )  # fmt: skip
     filtered = MarketRegimeClassifier(state).filtered(rows)
     a, start = np.array(state.transition), np.array([2 / 3, 1 / 3]) @ np.array(state.transition)
@@ -134,7 +135,7 @@ def test_state_goes_out_and_comes_back() -> None:
     with pytest.raises(ModelError, match="broken"):
         MarketRegimeClassifier.from_bytes(b"{}")
     with pytest.raises(ModelError, match="version 7"):
-        MarketRegimeClassifier.from_bytes(classifier.to_bytes().replace(b'"version":1', b'"version":7'))
+        MarketRegimeClassifier.from_bytes(classifier.to_bytes().replace(b'"version":2', b'"version":7'))
 
 
 def test_bad_rows_are_named() -> None:

@@ -145,7 +145,7 @@ class ControlServer:
     async def _answer(self, body: bytes) -> _Answer:
         try:
             request = msgspec.msgpack.decode(body, type=_Request)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _Answer(False, error="BadRequest", message=f"not a control request: {error}")
         handler = self._handlers.get(request.command)
         if handler is None:
@@ -240,7 +240,7 @@ class ControlClient:
     def _result(self, command: str, body: bytes) -> Json:
         try:
             answer = msgspec.msgpack.decode(body, type=_Answer)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BusError(f"{self.endpoint} is no control socket: {error}") from error
         if not answer.ok:
             raise RequestRefusedError(command, answer.error, answer.message)

@@ -205,7 +205,7 @@ class TapeReader:
             return None
         try:
             at_ns, rows = _payload_decoder.decode(payload)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{self.path}: the frame at offset {offset} holds no quotes: {error}") from error
         quotes = tuple(
             Quote(

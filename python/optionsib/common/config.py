@@ -216,6 +216,9 @@ class FeaturesConfig(Section):
     residual_history_minutes: int = Field(default=15, ge=1)
     minimum_quotes_per_smile: int = Field(default=5, ge=3)
     maximum_feed_age_seconds: float = Field(default=60.0, gt=0, description="older quotes give no features")
+    exercise: Literal["american", "european"] = Field(
+        default="american", description="european for options on an index that are exercised at expiry only"
+    )
     parity_pairs: int = Field(default=6, ge=1, description="strikes nearest to spot that give the forward")
 
 

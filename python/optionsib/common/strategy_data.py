@@ -1,4 +1,4 @@
-"""A strategy as data: what to trade, when to enter and leave, how much may be lost. It never trades by itself.
+"""A strategy as data: what to trade, when to enter and leave, how much may be lost. It never trades itself.
 
 1. Every number is finite and within its range, or the value cannot be made, also not by decoding it.
 2. The risk is defined: at every expiry, sold calls are covered by bought calls that expire then or later,
@@ -38,7 +38,7 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 # --- what to trade -------------------------------------------------------------------------------
 
 
-class ByDelta(_Part, frozen=True, tag_field="type", tag="delta"):
+class ByDelta(_Part, frozen=True, kw_only=True, tag_field="type", tag="delta"):
     """The listed strike whose absolute delta is nearest to ``delta``."""
 
     delta: float
@@ -48,7 +48,7 @@ class ByDelta(_Part, frozen=True, tag_field="type", tag="delta"):
             self._refuse("a delta between 0 and 1 (absolute, also for puts)")
 
 
-class ByMoneyness(_Part, frozen=True, tag_field="type", tag="moneyness"):
+class ByMoneyness(_Part, frozen=True, kw_only=True, tag_field="type", tag="moneyness"):
     """The listed strike nearest to ``moneyness`` times the forward of its expiry."""
 
     moneyness: float
@@ -58,7 +58,7 @@ class ByMoneyness(_Part, frozen=True, tag_field="type", tag="moneyness"):
             self._refuse("a moneyness (strike / forward) above 0, at most 10")
 
 
-class ExpirySelector(_Part, frozen=True):
+class ExpirySelector(_Part, frozen=True, kw_only=True):
     """The listed expiry nearest to ``target_days`` calendar days, within the window; none outside it."""
 
     target_days: int
@@ -70,7 +70,7 @@ class ExpirySelector(_Part, frozen=True):
             self._refuse(f"0 <= minimum_days <= target_days <= maximum_days <= {_MAXIMUM_DAYS}")
 
 
-class StrategyLeg(_Part, frozen=True):
+class StrategyLeg(_Part, frozen=True, kw_only=True):
     """One leg of a unit of the strategy; ``ratio`` contracts, negative = sold."""
 
     right: Literal["C", "P"]
@@ -86,7 +86,7 @@ class StrategyLeg(_Part, frozen=True):
 # --- when to enter and to leave ------------------------------------------------------------------
 
 
-class RegimeHolds(_Part, frozen=True, tag_field="type", tag="regime"):
+class RegimeHolds(_Part, frozen=True, kw_only=True, tag_field="type", tag="regime"):
     """Enter while the filtered probability of ``regime`` (0 = calmest) is at least ``probability``."""
 
     regime: int
@@ -97,7 +97,7 @@ class RegimeHolds(_Part, frozen=True, tag_field="type", tag="regime"):
             self._refuse("a regime from 0 on and a probability above 0, at most 1")
 
 
-class ForecastHolds(_Part, frozen=True, tag_field="type", tag="forecast"):
+class ForecastHolds(_Part, frozen=True, kw_only=True, tag_field="type", tag="forecast"):
     """Enter while the model gives what it means, rising or falling, at least ``probability``."""
 
     meaning: Meaning
@@ -109,7 +109,7 @@ class ForecastHolds(_Part, frozen=True, tag_field="type", tag="forecast"):
             self._refuse("a probability from 0.5 to 1")
 
 
-class EntryWindow(_Part, frozen=True, tag_field="type", tag="window"):
+class EntryWindow(_Part, frozen=True, kw_only=True, tag_field="type", tag="window"):
     """Enter between these New York times of day."""
 
     not_before: dt.time
@@ -120,7 +120,7 @@ class EntryWindow(_Part, frozen=True, tag_field="type", tag="window"):
             self._refuse("two times without zone, the first one earlier")
 
 
-class QuotesNarrow(_Part, frozen=True, tag_field="type", tag="quotes"):
+class QuotesNarrow(_Part, frozen=True, kw_only=True, tag_field="type", tag="quotes"):
     """Enter while no leg's bid and ask are further apart than ``maximum_leg_spread`` (currency per share)."""
 
     maximum_leg_spread: Decimal
@@ -130,8 +130,8 @@ class QuotesNarrow(_Part, frozen=True, tag_field="type", tag="quotes"):
             self._refuse("a spread above 0")
 
 
-class TakeProfit(_Part, frozen=True, tag_field="type", tag="profit"):
-    """Leave when ``share`` of the highest possible gain is reached, or of the debit where there is no bound."""
+class TakeProfit(_Part, frozen=True, kw_only=True, tag_field="type", tag="profit"):
+    """Leave when ``share`` of the highest possible gain is reached; of the debit where it has no bound."""
 
     share: float
 
@@ -140,7 +140,7 @@ class TakeProfit(_Part, frozen=True, tag_field="type", tag="profit"):
             self._refuse("a share above 0, at most 10")
 
 
-class StopLoss(_Part, frozen=True, tag_field="type", tag="loss"):
+class StopLoss(_Part, frozen=True, kw_only=True, tag_field="type", tag="loss"):
     """Leave when ``share`` of the highest possible loss is reached."""
 
     share: float
@@ -150,7 +150,7 @@ class StopLoss(_Part, frozen=True, tag_field="type", tag="loss"):
             self._refuse("a share above 0, at most 1")
 
 
-class DaysBeforeExpiry(_Part, frozen=True, tag_field="type", tag="expiry"):
+class DaysBeforeExpiry(_Part, frozen=True, kw_only=True, tag_field="type", tag="expiry"):
     """Leave when the first expiry is ``days`` calendar days away."""
 
     days: int
@@ -160,7 +160,7 @@ class DaysBeforeExpiry(_Part, frozen=True, tag_field="type", tag="expiry"):
             self._refuse(f"0 to {_MAXIMUM_DAYS} days")
 
 
-class DaysHeld(_Part, frozen=True, tag_field="type", tag="held"):
+class DaysHeld(_Part, frozen=True, kw_only=True, tag_field="type", tag="held"):
     """Leave after ``days`` calendar days."""
 
     days: int
@@ -174,7 +174,7 @@ EntryRule = RegimeHolds | ForecastHolds | EntryWindow | QuotesNarrow
 ExitRule = TakeProfit | StopLoss | DaysBeforeExpiry | DaysHeld
 
 
-class RiskBounds(_Part, frozen=True):
+class RiskBounds(_Part, frozen=True, kw_only=True):
     """``maximum_loss`` of one unit in currency, premium included; units a trade, and trades at a time."""
 
     maximum_loss: Decimal
@@ -189,7 +189,7 @@ class RiskBounds(_Part, frozen=True):
 # --- where it comes from -------------------------------------------------------------------------
 
 
-class RegimeReading(_Part, frozen=True):
+class RegimeReading(_Part, frozen=True, kw_only=True):
     """Filtered probabilities of the regimes, calmest first, and the classifier they are of (SHA-256)."""
 
     probability: tuple[float, ...]
@@ -203,7 +203,7 @@ class RegimeReading(_Part, frozen=True):
         _check_hash("model", self.model)
 
 
-class ForecastReading(_Part, frozen=True):
+class ForecastReading(_Part, frozen=True, kw_only=True):
     """A model's probability that what it ``means`` rises, or its abstention; ``model`` is its SHA-256."""
 
     meaning: Meaning
@@ -219,13 +219,13 @@ class ForecastReading(_Part, frozen=True):
         _check_hash("model", self.model)
 
 
-class StrategyData(_Part, frozen=True):
+class StrategyData(_Part, frozen=True, kw_only=True):
     """A whole strategy.
 
-    ``structure`` is the whiteboard's word for ``legs`` (iron_condor). ``entry``: all must hold; ``exits``: the
-    first that holds. ``parameters`` made it, with ``generator`` and ``seed``. ``data_sha256`` names the data
-    that it was made from, ``regime`` and ``forecast`` what was read out of them. ``proof`` begins with "none"
-    unless skill was shown out of sample.
+    ``structure`` is the whiteboard's word for ``legs`` (iron_condor). ``entry``: all must hold; ``exits``:
+    the first that holds. ``parameters`` made it, with ``generator`` and ``seed``. ``data_sha256`` names the
+    data that it was made from; ``regime`` and ``forecast`` were read out of them. ``proof`` begins with
+    "none" unless skill was shown out of sample.
 
     Raises
     ------
@@ -259,12 +259,14 @@ class StrategyData(_Part, frozen=True):
         _check_hash("data_sha256", self.data_sha256)
         for name, setting in self.parameters.items():
             if isinstance(setting, float) and not math.isfinite(setting):
-                raise DataError(f"strategy {self.name}: parameter {name} is {setting}, expected a finite number")
+                raise DataError(
+                    f"strategy {self.name}: parameter {name} is {setting}, expected a finite number"
+                )
         for reading in (self.regime, self.forecast):
             if reading is not None and reading.known_at_ns > self.known_at_ns:
                 raise DataError(
-                    f"strategy {self.name} was made from what is known at {self.known_at_ns}, its reading was "
-                    f"known at {reading.known_at_ns} only"
+                    f"strategy {self.name} was made at {self.known_at_ns}, its reading was known at "
+                    f"{reading.known_at_ns} only"
                 )
         check_legs(self.legs)
 
@@ -293,7 +295,7 @@ class StrategyData(_Part, frozen=True):
         """
         try:
             return msgspec.json.decode(content, type=cls)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise DataError(f"strategy data is broken: {error}") from error
 
 
@@ -306,15 +308,17 @@ def check_legs(legs: tuple[StrategyLeg, ...]) -> None:
     expiries = sorted({leg.expiry for leg in legs}, key=lambda one: (one.minimum_days, one.maximum_days))
     for early, late in pairwise(expiries):
         if early.maximum_days >= late.minimum_days:
-            raise DataError(f"which of {early!r} and {late!r} comes first is not said: expected separate windows")
+            raise DataError(
+                f"which of {early!r} and {late!r} comes first is not said: expected separate windows"
+            )
     for right in ("C", "P"):
         covered = 0
         for expiry in reversed(expiries):
             covered += sum(leg.ratio for leg in legs if leg.right == right and leg.expiry == expiry)
             if covered < 0:
                 raise DataError(
-                    f"{-covered} sold {right} of {expiry!r} are not covered by bought ones that expire then or "
-                    "later: the risk is not defined"
+                    f"{-covered} sold {right} of {expiry!r} are not covered by bought ones that expire then "
+                    "or later: the risk is not defined"
                 )
 
 

@@ -3,6 +3,7 @@
 from optionsib.features.batch import run_tape
 from optionsib.features.chain_features import CHAIN_FEATURES, FEATURE_NAMES, FEATURES_VERSION, ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
+from optionsib.features.warm_up import WarmedUp, get_default_pipeline_config, warmup_transformers
 
 __all__ = [
     "CHAIN_FEATURES",
@@ -10,6 +11,9 @@ __all__ = [
     "FEATURE_NAMES",
     "ChainFeatures",
     "FeatureEngine",
+    "WarmedUp",
     "ZeroCurve",
+    "get_default_pipeline_config",
     "run_tape",
+    "warmup_transformers",
 ]

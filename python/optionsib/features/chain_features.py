@@ -12,7 +12,7 @@ from optionsib.features.grid import ChainGrid
 
 Floats = NDArray[np.float64]
 
-FEATURES_VERSION = "1"
+FEATURES_VERSION = "2"
 
 FEATURE_NAMES: tuple[str, ...] = (
     "volatility_residual",
@@ -43,8 +43,9 @@ class ChainFeatures:
     """Features in the order of ``contracts`` (n), and per expiry in the order of ``expiry_ns`` (m).
 
     Prices in currency per share, volatilities annualised, Greeks per share in raw units (theta a
-    calendar year, vega per 1.00 of volatility) at the fitted volatility. Volatilities and Greeks are
-    those of Black-76 on the parity forward: a European approximation until American pricing arrives.
+    calendar year, vega per 1.00 of volatility) at the fitted volatility. Volatilities, fair prices and Greeks
+    are those of the exercise in the configuration: American under the dividend yield that the parity forward
+    stands for, or Black-76 on that forward.
 
     ``usable`` marks contracts with a live two-sided quote on a live underlying and a fitted smile; all
     features of the other ones that need a quote are NaN.

@@ -319,7 +319,7 @@ def _rows(close: Floats, vix: Floats, at_ns: Stamps) -> NDArray[np.float32]:
     last, level = logs[:, -1], implied[:, -1]
     volatility = {k: np.sqrt(_total(squares[:, -k:]) / k * _YEAR) for k in (1, 5, 22, 66)}
     month = squares[:, -22:]
-    losses = _total(np.where(returns[:, -22:] < 0.0, month, 0.0 * month))  # 0 * NaN: unknown stays unknown
+    losses = _total(np.where(returns[:, -22:] < 0.0, month, 0.0))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = {f"return_{k}": last - logs[:, -1 - k] for k in (1, 5, 22, 66)}
         found |= {f"volatility_{k}": values for k, values in volatility.items()}

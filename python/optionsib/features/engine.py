@@ -16,7 +16,15 @@ from optionsib.features.chain_features import FEATURE_NAMES, ChainFeatures
 from optionsib.features.grid import ChainGrid, on_grid
 from optionsib.features.history import PriceHistory, ResidualHistory
 from optionsib.features.smile import SmileFit, fit_smiles, parity_forward
-from optionsib.pricing import greeks, implied_volatility, price
+from optionsib.pricing import (
+    AmericanGreeks,
+    Greeks,
+    american_greeks,
+    american_implied_volatility,
+    early_exercise_premium,
+    greeks,
+    implied_volatility,
+)
 
 Floats = NDArray[np.float64]
 
@@ -43,6 +51,11 @@ class _Market:
     spread: Floats
     forward: Floats
     prepaid: Floats
+
+    @property
+    def dividend_yield(self) -> Floats:
+        """The yield (m,) that the forwards stand for."""
+        return np.asarray(-np.log(self.prepaid / self.spot) / self.years)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +129,59 @@ class FeatureEngine:
         mid = np.where(live, snapshot.mid, np.nan)
         spread = np.where(np.isfinite(mid), snapshot.ask - snapshot.bid, np.nan)
         growth = np.exp(self._curve.rate(years) * years)
-        forward = parity_forward(
-            spot,
-            grid.strike,
-            on_grid(mid, grid.call),
-            on_grid(mid, grid.put),
-            on_grid(spread, grid.call) + on_grid(spread, grid.put),
-            growth,
-            self._config.parity_pairs,
+
+        def market(values: Floats) -> _Market:
+            forward = parity_forward(
+                spot,
+                grid.strike,
+                on_grid(values, grid.call),
+                on_grid(values, grid.put),
+                on_grid(spread, grid.call) + on_grid(spread, grid.put),
+                growth,
+                self._config.parity_pairs,
+            )
+            return _Market(spot, years, np.log(growth) / years, mid, spread, forward, forward / growth)
+
+        found = market(mid)
+        if self._config.exercise == "european":
+            return found
+        # Parity holds for the European part of the prices: take the early-exercise premium out, once.
+        option = self._option(snapshot, grid, found)
+        volatility = american_implied_volatility(
+            mid, *option[:-1], found.dividend_yield[grid.row], tier="fast"
+        ).volatility
+        premium = early_exercise_premium(*option[:-1], volatility, option[-1], tier="fast")
+        return market(mid - np.where(np.isfinite(premium), premium, 0.0))
+
+    @staticmethod
+    def _option(
+        snapshot: ChainSnapshot, grid: ChainGrid, market: _Market
+    ) -> tuple[NDArray[np.int8], float, Floats, Floats, Floats, Floats]:
+        """Return kind, spot, strike, years, rate and dividend yield of every contract."""
+        row = grid.row
+        return (
+            snapshot.kind,
+            market.spot,
+            snapshot.strike,
+            market.years[row],
+            market.rate[row],
+            market.dividend_yield[row],
         )
-        return _Market(spot, years, np.log(growth) / years, mid, spread, forward, forward / growth)
 
     def _value(self, snapshot: ChainSnapshot, grid: ChainGrid, market: _Market) -> _Valuation:
         """Fit the smiles to the out-of-the-money side and value every contract on them."""
         row = grid.row
-        # Black-76 on the forward is Black-Scholes-Merton on the prepaid forward F exp(-rT) without yield;
-        # its delta is then the one in shares when dividends are known amounts.
-        spot, years, rate = market.prepaid[row], market.years[row], market.rate[row]
-        kind, strike = snapshot.kind, snapshot.strike
-        implied = implied_volatility(market.mid, kind, spot, strike, years, rate).volatility
+        kind, spot, strike, years, rate, yields = self._option(snapshot, grid, market)
+        american = self._config.exercise == "american"
+        if american:
+            implied = american_implied_volatility(
+                market.mid, kind, spot, strike, years, rate, yields, tier="fast"
+            ).volatility
+        else:
+            # Black-76 on the forward is Black-Scholes-Merton on the prepaid forward F exp(-rT) without yield;
+            # its delta is then the one in shares when dividends are known amounts.
+            prepaid = market.prepaid[row]
+            implied = implied_volatility(market.mid, kind, prepaid, strike, years, rate).volatility
         implied = np.where(implied > 0.0, implied, np.nan)  # 0: at intrinsic value, which tells nothing
         x = np.log(strike / market.forward[row]) / np.sqrt(years)
         grid_x = np.log(grid.strike / market.forward[:, None]) / np.sqrt(market.years)[:, None]
@@ -145,16 +192,21 @@ class FeatureEngine:
             width = np.where(vega > 0.0, on_grid(market.spread, side) / vega, np.nan)
         fit = fit_smiles(grid_x, quoted, width, self._config.minimum_quotes_per_smile)
         volatility = fit.volatility(x, row)
-        sensitivities = greeks(kind, spot, strike, years, rate, volatility)
+        if american:
+            found: AmericanGreeks[Floats] | Greeks[Floats] = american_greeks(
+                kind, spot, strike, years, rate, volatility, yields, tier="fast"
+            )
+        else:
+            found = greeks(kind, prepaid, strike, years, rate, volatility)
         return _Valuation(
             log_moneyness=x,
             implied=implied,
             fitted=volatility,
-            fair=price(kind, spot, strike, years, rate, volatility),
-            delta=sensitivities.delta,
-            gamma=sensitivities.gamma,
-            vega=sensitivities.vega,
-            theta=sensitivities.theta,
+            fair=found.price,
+            delta=found.delta,
+            gamma=found.gamma,
+            vega=found.vega,
+            theta=found.theta,
             fit=fit,
         )
 

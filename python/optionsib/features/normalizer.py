@@ -154,7 +154,7 @@ class QuantileNormalizer:
             raise ModelError(f"normaliser has sha256 {found}, expected {expected_sha256}; it was not loaded")
         try:
             state = msgspec.json.decode(content, type=NormalizerState)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelError(f"normaliser is broken: {error}") from error
         if state.version != _STATE_VERSION:
             raise ModelError(f"normaliser has version {state.version}, this build reads {_STATE_VERSION}")

@@ -1,9 +1,8 @@
 """Forward and smile of every expiry at once, on the chain grid.
 
-The forward comes from put-call parity. American puts and calls obey it only up to the early-exercise
-premium, so the forward, and all that is built on it, is a European approximation until American pricing
-arrives. The smile is a cubic in standardised log-moneyness ``x = ln(K / F) / sqrt(T)`` (a quadratic with
-few quotes), fitted by weighted least squares with Huber re-weighting.
+The forward comes from put-call parity, which holds for prices without their early-exercise premium. The smile
+is a cubic in standardised log-moneyness ``x = ln(K / F) / sqrt(T)`` (a quadratic with few quotes), fitted by
+weighted least squares with Huber re-weighting.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ REPORT_NOTES = (
     "A resting order fills when the opposite quote reaches its limit. A limit may stay a few cents from the "
     "present fair value before it is repriced, and the minimum edge does not cover all fees: the demo shows "
     "the machinery, not a strategy to follow.",
-    "Volatilities and Greeks are Black-76 on the parity forward: a European approximation.",
+    "Volatilities and Greeks are American, under the dividend yield that put-call parity stands for.",
 )
 
 

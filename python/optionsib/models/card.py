@@ -148,7 +148,7 @@ def read_card(path: Path) -> ModelCard:
         ) from error
     except OSError as error:
         raise ModelError(f"model card {path} cannot be read: {error}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ModelError(f"model card {path} is broken: {error}") from error
 
 

@@ -138,7 +138,7 @@ class OptionStrategyEnsemble:
             normalizer = QuantileNormalizer.from_bytes(
                 (folder / _NORMALIZER_FILE).read_bytes(), expected_sha256=state.normalizer_sha256
             )
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelError(f"ensemble {folder} cannot be read: {error}") from error
         if state.version != _STATE_VERSION:
             raise ModelError(

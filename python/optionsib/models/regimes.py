@@ -21,7 +21,7 @@ from optionsib.common.errors import ModelError
 Floats = NDArray[np.float64]
 Noise = Literal["gaussian", "student"]
 
-_STATE_VERSION = 1
+_STATE_VERSION = 2
 _STUDENT_DEGREES = 5.0
 _STEPS = 200
 _TOLERANCE = 1e-7  # gain of log likelihood a row at which the fit ends
@@ -29,7 +29,10 @@ _STAY = 0.97  # prior of the transitions: regimes that last
 
 
 class RegimeState(msgspec.Struct, frozen=True, kw_only=True):
-    """A fitted classifier; regimes ascend in variance. ``mean`` and ``scale`` (regimes, columns)."""
+    """A fitted classifier; regimes ascend in variance. ``mean`` and ``scale`` (regimes, columns).
+
+    ``evidence``: by how much the Bayesian information criterion prefers these regimes to a single one.
+    """
 
     version: int = _STATE_VERSION
     transition: tuple[tuple[float, ...], ...]
@@ -38,7 +41,9 @@ class RegimeState(msgspec.Struct, frozen=True, kw_only=True):
     noise: Noise
     dwell: int
     switch_probability: float
+    sure_probability: float
     log_likelihood: float
+    evidence: float
     rows: int
     fitted_until_ns: int
 
@@ -76,6 +81,7 @@ class MarketRegimeClassifier:
         noise: Noise = "student",
         dwell: int = 3,
         switch_probability: float = 0.6,
+        sure_probability: float = 0.95,
         restarts: int = 4,
         seed: int = 0,
     ) -> MarketRegimeClassifier:
@@ -87,8 +93,9 @@ class MarketRegimeClassifier:
             When the last of these rows was known, UTC ns.
         noise
             ``student`` (5 degrees of freedom) keeps single outliers from being regimes of their own.
-        dwell, switch_probability
-            The label changes when another regime has had at least this probability for ``dwell`` rows.
+        dwell, switch_probability, sure_probability
+            The label changes when another regime has had at least ``switch_probability`` for ``dwell`` rows,
+            or at once when it has ``sure_probability``.
         restarts
             Random beginnings, seeded by ``seed``; the likeliest fit is kept.
 
@@ -110,6 +117,10 @@ class MarketRegimeClassifier:
                 f"dwell {dwell}, switch_probability {switch_probability}, restarts {restarts}: "
                 "expected at least 1, 0.5 to 1, at least 1"
             )
+        if not switch_probability <= sure_probability <= 1.0:
+            raise ModelError(
+                f"sure_probability {sure_probability}: expected switch_probability {switch_probability} to 1"
+            )
         spread = x.std(axis=0)
         if not (spread > 0.0).all():
             raise ModelError(f"column {int(np.argmin(spread))} does not vary")
@@ -124,7 +135,9 @@ class MarketRegimeClassifier:
                 noise=noise,
                 dwell=dwell,
                 switch_probability=switch_probability,
+                sure_probability=sure_probability,
                 log_likelihood=float(likelihood[best] - len(x) * np.log(spread).sum()),
+                evidence=_evidence(x / spread, float(likelihood[best]), regimes),
                 rows=len(x),
                 fitted_until_ns=known_until_ns,
             )
@@ -167,11 +180,16 @@ class MarketRegimeClassifier:
         """Return the log density of ``row`` (columns,) where the regimes have ``probability`` (regimes,)."""
         log_density = _log_density(row[None, :], self._mean, self._scale, self.state.noise)[0]
         top = float(log_density.max())
-        return top + math.log(float(probability @ np.exp(log_density - top)))
+        return top + math.log(float(np.dot(probability, np.exp(log_density - top))))
 
     def labels(self, probability: Floats) -> NDArray[np.int64]:
-        """Return the label (n,) of each row of filtered probabilities (n, regimes), with dwell."""
-        found = np.empty(len(probability), dtype=np.int64)
+        """Return the label (n,) of each row of filtered probabilities (n, regimes), with dwell.
+
+        Where the fit has no ``evidence`` for regimes, all rows are 0: there is nothing to tell apart.
+        """
+        found = np.zeros(len(probability), dtype=np.int64)
+        if self.state.evidence <= 0.0:
+            return found
         label, candidate, count = int(np.argmax(self._start)), -1, 0
         for k, row in enumerate(probability):
             leader = int(np.argmax(row))
@@ -179,7 +197,7 @@ class MarketRegimeClassifier:
                 candidate, count = -1, 0
             else:
                 candidate, count = leader, count + 1 if leader == candidate else 1
-                if count >= self.state.dwell:
+                if count >= self.state.dwell or row[leader] >= self.state.sure_probability:
                     label, candidate, count = leader, -1, 0
             found[k] = label
         return found
@@ -204,7 +222,7 @@ class MarketRegimeClassifier:
         """
         try:
             state = msgspec.json.decode(content, type=RegimeState)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelError(f"regime classifier is broken: {error}") from error
         if state.version != _STATE_VERSION:
             raise ModelError(
@@ -234,6 +252,21 @@ def _log_density(x: Floats, mean: Floats, scale: Floats, noise: Noise) -> Floats
         constant = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi)
         each = constant - 0.5 * (nu + 1.0) * np.log1p(z * z / nu)
     return np.asarray((each - np.log(scale)[..., None, :, :]).sum(axis=-1))
+
+
+def _evidence(x: Floats, log_likelihood: float, regimes: int) -> float:
+    """Return BIC (Schwarz, Ann. Stat. 6 (1978)) of one regime, of either noise, less that of ``regimes``."""
+    rows, columns = x.shape
+    mean, scale = x.mean(axis=0)[None], x.std(axis=0)[None]
+    single = float(_log_density(x, mean, scale, "gaussian").sum())
+    for _ in range(_STEPS):
+        z = (x - mean) / scale
+        weight = (_STUDENT_DEGREES + 1.0) / (_STUDENT_DEGREES + z * z)
+        mean = ((weight * x).sum(axis=0) / weight.sum(axis=0))[None]
+        scale = np.sqrt((weight * (x - mean) ** 2).mean(axis=0))[None]
+    single = max(single, float(_log_density(x, mean, scale, "student").sum()))
+    more: int = 2 * columns * (regimes - 1) + regimes * (regimes - 1)
+    return 2.0 * (log_likelihood - single) - more * math.log(rows)
 
 
 def _maximise(

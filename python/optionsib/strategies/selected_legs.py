@@ -1,8 +1,8 @@
 """From a strategy as data to the contracts of one chain, or the reason why there are none.
 
 What is returned respects the strategy's risk bounds: its highest loss, from the payoff geometry at the price
-that crosses every leg's spread, is at most ``risk.maximum_loss``. Where legs expire at different times, the geometry
-takes a later leg at its intrinsic value; an American option is never worth less while it can be exercised.
+that crosses every leg's spread, is at most ``risk.maximum_loss``. Where legs expire at different times, the
+geometry takes a later leg at its intrinsic value, below which no American option trades for long.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def select_legs(strategy: StrategyData, features: ChainFeatures) -> SelectedLegs
     natural = ceil_to_grid(quote_spread(legs, features).natural)
     contracts = [features.contracts[number] for number in chosen]
     multiplier = contracts[0].multiplier
+    if any(contract.multiplier != multiplier for contract in contracts):
+        return NotSelected(f"multipliers {[contract.multiplier for contract in contracts]} differ")
     geometry = exact_payoff_geometry(
         np.array([contract.kind for contract in contracts]),
         np.array([contract.strike for contract in contracts]),

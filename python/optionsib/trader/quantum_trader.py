@@ -44,6 +44,7 @@ from optionsib.data.live.chain import ChainSnapshot, ChainState
 from optionsib.execution.desk import OrderDesk
 from optionsib.features.chain_features import ChainFeatures
 from optionsib.features.engine import FeatureEngine, ZeroCurve
+from optionsib.features.warm_up import warmup_transformers
 from optionsib.models.server import ModelServer
 from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
@@ -128,6 +129,7 @@ class QuantumTrader:
         self._clock = clock
         self._ledger = ledger
         self.models = models
+        self._curve = curve
         self._checker = checker
         self._show = show
         self._was_rescued = was_rescued
@@ -224,6 +226,7 @@ class QuantumTrader:
                     simulated=chain.simulated,
                 )
             )
+        warmup_transformers(self._config.features, self._curve, now, self._chain.options)
         await self.models.begin(events)
         self._journal.commit()
         await self._ledger.advance()

@@ -75,6 +75,7 @@ class RegimesTraining(DailyTraining):
     noise: Literal["gaussian", "student"] = "student"
     dwell: int = Field(default=3, ge=1, description="sessions before the label changes")
     switch_probability: float = Field(default=0.6, ge=0.5, lt=1)
+    sure_probability: float = Field(default=0.95, ge=0.5, le=1, description="the label changes at once")
     restarts: int = Field(default=4, ge=1)
     test_fraction: float = Field(
         default=0.3, gt=0, lt=0.9, description="filtered with what was fitted before"

@@ -202,6 +202,7 @@ def train_regimes(config: RegimesTraining, run: Run) -> Outcome:
         noise=config.noise,
         dwell=config.dwell,
         switch_probability=config.switch_probability,
+        sure_probability=config.sure_probability,
         restarts=config.restarts,
         seed=run.seed,
     )
@@ -216,6 +217,7 @@ def train_regimes(config: RegimesTraining, run: Run) -> Outcome:
         "judged": f"{len(later)} returns from {to_date(days.date[later[0]])}, filtered only",
         "switches a year": f"{np.count_nonzero(np.diff(on_later)) / years:.2f}",
         "noise": state.noise,
+        "evidence for regimes": f"{state.evidence:+.0f} (BIC of a single one less BIC of these)",
     }
     for k in range(config.regimes):
         facts[f"regime {k}"] = (
