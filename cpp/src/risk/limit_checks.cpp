@@ -100,7 +100,7 @@ std::uint64_t LimitEngine::screen_account(const OrderTerms& order, bool is_new, 
                               Check::order_to_trade) |
                          flag(strategy.tripped || b.repeated_executions < 0 || b.repeated_window < 0,
                               Check::repeated_executions);
-    return mask | flag(is_new && free_count_ == 0, Check::capacity);
+    return mask | flag(is_new && free_count() == 0, Check::capacity);
 }
 
 std::uint64_t LimitEngine::screen_windows(const OrderTerms& order, std::int64_t now_ns) const {
@@ -123,7 +123,7 @@ std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_
     const Underlying& underlying = underlyings_[it.underlying];
     const Cell& at = cell(order.account, leg.contract);
     const Strategy& strategy = strategies_[order.strategy];
-    const Protection& protection = protections_[order.account * underlyings_.size() + it.underlying];
+    const Protection& protection = accounts_[order.account].protections[it.underlying];
     const std::int64_t price = leg.ratio * order.limit_price;
     const std::int64_t contracts = leg.ratio * order.quantity;
     const bool buys = leg.ratio > 0;
@@ -151,13 +151,11 @@ std::uint64_t LimitEngine::screen_leg(const OrderTerms& order, std::int64_t now_
     failures.add(Check::order_delta, kNothing, kNothing, b.order, low,
                  Doubles{vega, notional * std::fabs(scale)});
     const Doubles high = {vega, notional * gross_change(at, leg, order.quantity)};
-    failures.add(Check::portfolio_delta, account_scopes_[order.account], low, high);
-    failures.add(Check::strategy_delta, strategy_scopes_[order.strategy], low,
+    failures.add(Check::portfolio_delta, accounts_[order.account].scope, low, high);
+    failures.add(Check::strategy_delta, strategies_[order.strategy].scope, low,
                  Doubles{vega, notional * gross_change(strategy.cells[leg.contract], leg, order.quantity)});
-    failures.add(Check::underlying_delta,
-                 underlying_scopes_[order.account * underlyings_.size() + it.underlying], low, high);
-    failures.add(Check::expiry_delta, expiry_scopes_[order.account * (expiry_count_ + 1) + it.expiry], low,
-                 high);
+    failures.add(Check::underlying_delta, accounts_[order.account].underlyings[it.underlying], low, high);
+    failures.add(Check::expiry_delta, accounts_[order.account].expiries[it.expiry], low, high);
     return mask | failures.mask();
 }
 
@@ -171,7 +169,7 @@ std::uint64_t LimitEngine::screen_legs(const OrderTerms& order, std::int64_t now
         const std::int64_t contracts = leg.ratio * order.quantity;
         const std::int64_t feed_ns = std::min(it.feed_ns, underlyings_[it.underlying].feed_ns);
         const std::int64_t worst = at.gross_with(contracts > 0, std::abs(contracts));
-        const Protection& protection = protections_[order.account * underlyings_.size() + it.underlying];
+        const Protection& protection = accounts_[order.account].protections[it.underlying];
         mask |= flag(!it.tradable, Check::tradable) | flag(it.restricted, Check::restricted) |
                 flag(it.lot > 1 && !divides(it.lot, std::abs(contracts)), Check::lot) |
                 flag(now_ns - feed_ns > b.feed_age, Check::stale_feed) |
@@ -193,9 +191,9 @@ std::uint64_t LimitEngine::screen_legs(const OrderTerms& order, std::int64_t now
     Failures failures;
     failures.add(Check::order_delta, kNothing, kNothing, b.order, load(sums), load(sums + 2));
     sums[3] = gross;
-    failures.add(Check::portfolio_delta, account_scopes_[order.account], sums);
+    failures.add(Check::portfolio_delta, accounts_[order.account].scope, sums);
     sums[3] = gross_of_strategy;
-    failures.add(Check::strategy_delta, strategy_scopes_[order.strategy], sums);
+    failures.add(Check::strategy_delta, strategies_[order.strategy].scope, sums);
     for_each_scope(order,
                    [&](Scope& scope, Check first, const double* own) { failures.add(first, scope, own); });
     return mask | failures.mask();
@@ -223,14 +221,8 @@ std::uint64_t LimitEngine::screen(const OrderTerms& order, std::int64_t now_ns, 
 
 Money LimitEngine::order_loss(const OrderTerms& order) {
     if (order.legs.size() > 1) return std::max<Money>(worst_loss_.order(order).money(), 0);
-    const Leg& leg = order.legs.front();
-    const ContractTerms& terms = contracts_[leg.contract];
-    if (leg.ratio < 0 && terms.kind >= 0) return kUnbounded;
-    constexpr Int128 kMoneyPerPrice = 100;
-    const Int128 most = leg.ratio < 0 ? Int128{terms.strike} : 0;  // a sold put, at a spot of 0
-    const Int128 unit =
-        (most + order.limit_price) * kMoneyPerPrice * terms.multiplier + 2 * Int128{terms.fee};
-    return Loss{0, std::max<Int128>(unit * order.quantity, 0)}.money();
+    if (has_no_bound(order)) return kUnbounded;
+    return Loss{0, std::max<Int128>(unit_loss(order) * order.quantity, 0)}.money();
 }
 
 std::uint64_t LimitEngine::screen_losses(const OrderTerms& order, Money& own_loss) {
@@ -293,7 +285,7 @@ Verdict LimitEngine::check_locked(const OrderTerms& order, std::int64_t now_ns, 
     WorkingOrder* replaced = find(working);
     const bool is_new = replaced == nullptr;
     const bool works = !is_new && replaced->active_at != kNoSlot;
-    bool reduces = works && replaced->shrinks_to(order);
+    bool reduces = works && shrinks(*replaced, order);
     if (works) deactivate(*replaced);
     Money own_loss = 0;
     const std::uint64_t mask = judge(order, now_ns, is_new, true, reduces, own_loss);

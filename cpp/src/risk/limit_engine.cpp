@@ -2,6 +2,7 @@
 #include "optionsib/risk/limit_engine.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "limit_guard.hpp"
@@ -31,10 +32,11 @@ LimitEngine::LimitEngine(const Limits& limits, std::span<const ContractRules> co
       market_(contracts.size()),
       marks_(contracts.size(), kUnknown),
       instruments_(contracts.size()),
-      cells_(sizes.accounts * contracts.size()),
-      account_scopes_(sizes.accounts),
       scenarios_(contracts.size(), std::min(sizes.scenarios, kMaxScenarios)),
       orders_(std::max<std::size_t>(sizes.orders, 1)),
+      combo_legs_(orders_.size() * kMaxLegs),
+      free_(std::bit_ceil(orders_.size())),
+      free_mask_(free_.size() - 1),
       worst_loss_({}) {
     reserve_ = &reserve_baseline;
     release_ = &release_baseline;
@@ -83,20 +85,21 @@ LimitEngine::LimitEngine(const Limits& limits, std::span<const ContractRules> co
     }
     underlyings_.assign(underlyings, {kUnknown, kNeverNs});
     accounts_.resize(sizes.accounts);
-    for (Account& account : accounts_) account.touched.reserve(contracts.size());
-    underlying_scopes_.resize(sizes.accounts * underlyings);
-    protections_.resize(sizes.accounts * underlyings);
-    expiry_scopes_.resize(sizes.accounts * (expiry_count_ + 1));
+    for (Account& account : accounts_) {
+        account.touched.reserve(contracts.size());
+        account.cells.resize(contracts.size());
+        account.underlyings.resize(underlyings);
+        account.protections.resize(underlyings);
+        account.expiries.resize(expiry_count_ + 1);
+    }
     curves_.assign(sizes.accounts, LossCurves(contracts_));
     scenario_losses_.assign(sizes.accounts, ScenarioLosses(scenarios_));
     active_.resize(orders_.size());
-    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) free_.push_back(slot);
-    free_count_ = free_.size();
+    for (std::uint32_t slot = 0; slot < orders_.size(); ++slot) free_slot(slot);
     trades_.resize(1);
     trade_limit_ = 1;
     contract_limit_ = static_cast<std::uint32_t>(contracts_.size());
     account_limit_ = static_cast<std::uint32_t>(accounts_.size());
-    underlying_limit_ = static_cast<std::uint32_t>(underlyings_.size());
     worst_loss_ = WorstLoss(contracts_);
     limits_ = limits;
     bound();
@@ -224,7 +227,7 @@ void LimitEngine::reset_repeated_executions(std::uint32_t strategy) {
 
 void LimitEngine::reset_protection(std::uint32_t account, std::uint32_t underlying) {
     const Guard guard(*this);
-    Protection& protection = protections_[account * underlyings_.size() + underlying];
+    Protection& protection = accounts_[account].protections[underlying];
     protection.tripped = 0;
     protection.filled.clear();
 }
@@ -237,7 +240,6 @@ std::uint32_t LimitEngine::add_strategy() {
     strategy.touched.reserve(contracts_.size());
     strategy.executed.resize(
         static_cast<std::size_t>(std::max<std::int64_t>(bounds_.repeated_executions, 0)) + 1);
-    strategy_scopes_.emplace_back();
     strategy_limit_ = number + 1;
     stale_scopes_ = true;
     return number;

@@ -113,18 +113,12 @@ inline std::uint64_t LimitEngine::hash_of(const OrderTerms& order) const {
     return hash.value();
 }
 
-inline OrderHandle LimitEngine::handle_of(const WorkingOrder& order) const {
-    return (OrderHandle{order.generation} << 32) | static_cast<OrderHandle>(&order - orders_.data());
-}
-
 // The slot that has been free longest, under a new handle; there must be one.
-inline std::uint32_t LimitEngine::claim_slot() {
-    const std::uint32_t slot = free_[free_first_];
-    WorkingOrder& order = orders_[slot];
-    if (++free_first_ == free_.size()) free_first_ = 0;
-    --free_count_;
-    if (++order.generation == 0) order.generation = 1;
-    return slot;
+inline OrderHandle LimitEngine::claim_slot() {
+    const std::uint32_t slot = free_at(free_begin_++);
+    std::uint32_t& generation = orders_[slot].generation;
+    generation = std::max<std::uint32_t>(generation + 1, 1);
+    return (OrderHandle{generation} << 32) | slot;
 }
 
 inline void LimitEngine::enlist(std::uint32_t slot) {
@@ -138,8 +132,21 @@ inline void LimitEngine::list_leg(std::uint32_t slot, Instrument& it) {
     order.next_own = it.first_own;
     if (it.first_own != kNoSlot) orders_[it.first_own].last_own = slot;
     it.first_own = slot;
-    std::int64_t& other_side = it.own[order.legs[0].ratio < 0];
+    std::int64_t& other_side = it.own[order.leg.ratio < 0];
     other_side = std::min(other_side, -order.limit_price - 1);
+}
+
+inline bool LimitEngine::has_no_bound(const OrderTerms& order) const {
+    const Leg& leg = order.legs.front();
+    return leg.ratio < 0 && contracts_[leg.contract].kind >= 0;
+}
+
+inline Int128 LimitEngine::unit_loss(const OrderTerms& order) const {
+    const Leg& leg = order.legs.front();
+    const ContractTerms& terms = contracts_[leg.contract];
+    constexpr Int128 kMoneyPerPrice = 100;
+    const Int128 most = leg.ratio < 0 ? terms.strike : 0;  // a sold put, at a spot of 0
+    return (most + order.limit_price) * kMoneyPerPrice * terms.multiplier + 2 * Int128{terms.fee};
 }
 
 // How much more gross position the order may lead to.
@@ -172,13 +179,12 @@ void LimitEngine::for_each_scope(const OrderTerms& order, Visit visit) {
     for (std::size_t i = 0; i < count; ++i) {
         const Instrument& it = instruments_[order.legs[i].contract];
         if (is_first(&Instrument::underlying, i)) {
-            visit_group(&Instrument::underlying, i,
-                        underlying_scopes_[order.account * underlyings_.size() + it.underlying],
+            visit_group(&Instrument::underlying, i, accounts_[order.account].underlyings[it.underlying],
                         Check::underlying_delta);
         }
         if (is_first(&Instrument::expiry, i)) {
-            visit_group(&Instrument::expiry, i,
-                        expiry_scopes_[order.account * (expiry_count_ + 1) + it.expiry], Check::expiry_delta);
+            visit_group(&Instrument::expiry, i, accounts_[order.account].expiries[it.expiry],
+                        Check::expiry_delta);
         }
     }
 }

@@ -45,11 +45,35 @@ LimitEngine::WorkingOrder* LimitEngine::find(OrderHandle handle) {
     return &orders_[slot];
 }
 
+std::span<const Leg> LimitEngine::legs_of(const WorkingOrder& order) const {
+    if (order.leg_count == 1) return {&order.leg, 1};
+    const auto slot = static_cast<std::size_t>(&order - orders_.data());
+    return std::span(combo_legs_).subspan(slot * kMaxLegs, order.leg_count);
+}
+
+void LimitEngine::set_legs(WorkingOrder& order, std::span<const Leg> legs) {
+    order.leg_count = static_cast<std::uint32_t>(legs.size());
+    const auto slot = static_cast<std::size_t>(&order - orders_.data());
+    std::copy(legs.begin(), legs.end(), legs.size() == 1 ? &order.leg : &combo_legs_[slot * kMaxLegs]);
+}
+
+OrderTerms LimitEngine::terms_of(const WorkingOrder& order) const {
+    return {legs_of(order), order.remaining, order.limit_price, order.trade, order.account, order.strategy};
+}
+
+bool LimitEngine::shrinks(const WorkingOrder& order, const OrderTerms& to) const {
+    const auto is_same = [](const Leg& a, const Leg& b) {
+        return a.contract == b.contract && a.ratio == b.ratio;
+    };
+    return to.quantity < order.remaining && to.limit_price <= order.limit_price &&
+           std::ranges::equal(to.legs, legs_of(order), is_same);
+}
+
 OrderHandle LimitEngine::take_slot(const OrderTerms& terms) {
-    if (free_count_ == 0) return kNoOrder;
-    WorkingOrder& order = orders_[claim_slot()];
-    std::copy(terms.legs.begin(), terms.legs.end(), order.legs);
-    order.leg_count = static_cast<std::uint32_t>(terms.legs.size());
+    if (free_count() == 0) return kNoOrder;
+    const OrderHandle handle = claim_slot();
+    WorkingOrder& order = orders_[static_cast<std::uint32_t>(handle)];
+    set_legs(order, terms.legs);
     order.remaining = terms.quantity;
     order.limit_price = terms.limit_price;
     order.trade = terms.trade;
@@ -60,7 +84,7 @@ OrderHandle LimitEngine::take_slot(const OrderTerms& terms) {
         trade_limit_ = terms.trade + 1;
     }
     activate(order);
-    return handle_of(order);
+    return handle;
 }
 
 void LimitEngine::count_sent(const OrderTerms& order, std::int64_t now_ns, bool is_new) {
@@ -74,8 +98,8 @@ void LimitEngine::count_sent(const OrderTerms& order, std::int64_t now_ns, bool 
 void LimitEngine::activate(WorkingOrder& order) {
     const auto slot = static_cast<std::uint32_t>(&order - orders_.data());
     enlist(slot);
-    move(order.terms(), 1);
-    if (order.leg_count == 1) list_leg(slot, instruments_[order.legs[0].contract]);
+    move(terms_of(order), 1);
+    if (order.leg_count == 1) list_leg(slot, instruments_[order.leg.contract]);
 }
 
 void LimitEngine::delist(WorkingOrder& order) {
@@ -88,30 +112,28 @@ void LimitEngine::delist(WorkingOrder& order) {
 void LimitEngine::deactivate(WorkingOrder& order) {
     delist(order);
     if (order.leg_count == 1 && !judges_losses_ && !stale_scopes_ &&
-        contracts_[order.legs[0].contract].kind != 0) {
+        contracts_[order.leg.contract].kind != 0) {
         release_(*this, order);
     } else {
-        move(order.terms(), -1);
+        move(terms_of(order), -1);
     }
     unlist_own(order);
 }
 
 void LimitEngine::free_slot(std::uint32_t slot) {
-    std::size_t at = free_first_ + free_count_++;
-    if (at >= free_.size()) at -= free_.size();
-    free_[at] = slot;
+    free_at(free_end_++) = slot;
 }
 
 void LimitEngine::unlist_own(WorkingOrder& order) {
     if (order.leg_count != 1) return;
-    Instrument& it = instruments_[order.legs[0].contract];
+    Instrument& it = instruments_[order.leg.contract];
     (order.last_own == kNoSlot ? it.first_own : orders_[order.last_own].next_own) = order.next_own;
     if (order.next_own != kNoSlot) orders_[order.next_own].last_own = order.last_own;
-    if (it.own[order.legs[0].ratio < 0] != -order.limit_price - 1) return;
+    if (it.own[order.leg.ratio < 0] != -order.limit_price - 1) return;
     it.own[0] = it.own[1] = kFar;
     for (std::uint32_t slot = it.first_own; slot != kNoSlot; slot = orders_[slot].next_own) {
         const WorkingOrder& other = orders_[slot];
-        std::int64_t& other_side = it.own[other.legs[0].ratio < 0];
+        std::int64_t& other_side = it.own[other.leg.ratio < 0];
         other_side = std::min(other_side, -other.limit_price - 1);
     }
 }
@@ -127,7 +149,7 @@ Booking LimitEngine::amend(OrderHandle handle, std::int64_t remaining, std::int6
     const Guard guard(*this);
     WorkingOrder* order = find(handle);
     if (order == nullptr) return Booking::unknown_order;
-    OrderTerms terms = order->terms();
+    OrderTerms terms = terms_of(*order);
     terms.quantity = remaining;
     terms.limit_price = limit_price;
     if (!is_well_formed(terms)) return Booking::bad_order;
@@ -146,11 +168,10 @@ Booking LimitEngine::fill(OrderHandle handle, std::int64_t quantity, std::option
     if (found == nullptr) return Booking::unknown_order;
     WorkingOrder& order = *found;
     if (quantity <= 0 || quantity > order.remaining) return Booking::bad_quantity;
-    Int128 total = cash ? Int128{*cash} : unit_cash(order.terms(), contracts_) * quantity;
+    Int128 total = cash ? Int128{*cash} : unit_cash(terms_of(order), contracts_) * quantity;
     const bool works = order.active_at != kNoSlot;
     if (works) deactivate(order);
-    for (std::uint32_t i = 0; i < order.leg_count; ++i) {
-        const Leg& leg = order.legs[i];
+    for (const Leg& leg : legs_of(order)) {
         move_position(order.account, order.strategy, leg.contract, leg.ratio * quantity);
         if (order.trade != kNoTrade) book(trades_[order.trade], leg.contract, leg.ratio * quantity);
         total -= Int128{std::abs(leg.ratio)} * quantity * contracts_[leg.contract].fee;
@@ -211,11 +232,9 @@ void LimitEngine::count_execution(const WorkingOrder& order, std::int64_t quanti
         strategy.tripped = true;
     }
     if (b.protection_quantity < 0 || b.protection_window < 0) return;
-    for (std::uint32_t i = 0; i < order.leg_count; ++i) {
-        const Leg& leg = order.legs[i];
+    for (const Leg& leg : legs_of(order)) {
         if (contracts_[leg.contract].kind == 0) continue;
-        Protection& protection =
-            protections_[order.account * underlyings_.size() + instruments_[leg.contract].underlying];
+        Protection& protection = accounts_[order.account].protections[instruments_[leg.contract].underlying];
         const std::int64_t filled =
             protection.filled.add(now_ns, std::abs(leg.ratio) * quantity, now_ns - b.protection_window);
         if (filled > b.protection_quantity) protection.tripped = std::max(protection.tripped, filled);

@@ -93,7 +93,7 @@ bool LimitEngine::meets_own(const OrderTerms& order) const {
         const WorkingOrder& other = orders_[slot];
         if (other.leg_count != order.legs.size() || order.limit_price + other.limit_price < 0) return false;
         return std::all_of(order.legs.begin(), order.legs.end(), [&](const Leg& leg) {
-            return std::any_of(other.legs, other.legs + other.leg_count, [&](const Leg& mirrored) {
+            return std::ranges::any_of(legs_of(other), [&](const Leg& mirrored) {
                 return mirrored.contract == leg.contract && mirrored.ratio == -leg.ratio;
             });
         });
@@ -159,11 +159,11 @@ void LimitEngine::explain_scope(const OrderTerms& order, Verdict& verdict) {
     order_units(order, sums);
     if (first == Check::portfolio_delta) {
         sums[3] = gross([&](std::uint32_t c) -> const Cell& { return cell(order.account, c); });
-        return judge(account_scopes_[order.account], sums, bounds_.portfolio);
+        return judge(accounts_[order.account].scope, sums, bounds_.portfolio);
     }
     if (first == Check::strategy_delta) {
         sums[3] = gross([&](std::uint32_t c) -> const Cell& { return strategies_[order.strategy].cells[c]; });
-        return judge(strategy_scopes_[order.strategy], sums, bounds_.strategy);
+        return judge(strategies_[order.strategy].scope, sums, bounds_.strategy);
     }
     for_each_scope(order, [&](Scope& scope, Check check, const double* own) {
         if (check != first) return;
@@ -175,10 +175,6 @@ void LimitEngine::explain_scope(const OrderTerms& order, Verdict& verdict) {
 
 void LimitEngine::explain(const OrderTerms& order, std::int64_t now_ns, Verdict& verdict) {
     const Account& account = accounts_[order.account];
-    double own[kLanes];
-    order_units(order, own);
-    std::int64_t contracts = 0;
-    for (const Leg& leg : order.legs) contracts += std::abs(leg.ratio) * order.quantity;
     const double price =
         static_cast<double>(order.legs.size() == 1 ? order.legs.front().ratio * order.limit_price
                                                    : order.limit_price) /
@@ -231,6 +227,8 @@ void LimitEngine::explain(const OrderTerms& order, std::int64_t now_ns, Verdict&
         case Check::order_notional: {
             const std::size_t lane =
                 static_cast<std::size_t>(verdict.check) - static_cast<std::size_t>(Check::order_delta);
+            double own[kLanes];
+            order_units(order, own);
             if (std::isnan(bounds_.order[lane])) return missing(verdict);
             if (std::isnan(own[lane])) return unknown(verdict);
             return exceeded(verdict, std::fabs(own[lane]), bounds_.order[lane]);
@@ -249,9 +247,11 @@ void LimitEngine::explain(const OrderTerms& order, std::int64_t now_ns, Verdict&
             }
             return;
         }
-        case Check::open_quantity:
-            return compare(verdict, static_cast<double>(account.open_quantity + contracts),
-                           limits_.open_quantity);
+        case Check::open_quantity: {
+            std::int64_t contracts = account.open_quantity;
+            for (const Leg& leg : order.legs) contracts += std::abs(leg.ratio) * order.quantity;
+            return compare(verdict, static_cast<double>(contracts), limits_.open_quantity);
+        }
         case Check::credit: {
             double largest = 0.0;
             for (const Leg& leg : order.legs)
@@ -297,8 +297,7 @@ void LimitEngine::explain(const OrderTerms& order, std::int64_t now_ns, Verdict&
             std::int64_t filled = 0;
             for (const Leg& leg : order.legs) {
                 const std::size_t underlying = instruments_[leg.contract].underlying;
-                filled =
-                    std::max(filled, protections_[order.account * underlyings_.size() + underlying].tripped);
+                filled = std::max(filled, accounts_[order.account].protections[underlying].tripped);
             }
             return compare(verdict, static_cast<double>(filled), limits_.protection_quantity);
         }

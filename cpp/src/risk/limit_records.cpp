@@ -65,8 +65,8 @@ Check LimitEngine::submit_slowly(const OrderRecord& record, VerdictRecord& verdi
             !timed) {
             return refuse(Check::malformed, static_cast<std::int64_t>(record.handle));
         }
-        leg = working->legs[0];
-        order = working->terms();
+        leg = working->leg;
+        order = terms_of(*working);
         order.legs = {&leg, 1};
         order.limit_price = leg.ratio * record.price;
     } else if (record.action != static_cast<std::uint8_t>(Action::submit)) {
@@ -104,9 +104,8 @@ Check LimitEngine::submit_slowly(const OrderRecord& record, VerdictRecord& verdi
 
 Check LimitEngine::submit(const OrderRecord& record, VerdictRecord& verdict) {
     const Guard guard(*this);
-    if (reserve_(*this, {&record, 1}, &verdict) == 1) [[likely]]
-        return Check::none;
-    return submit_slowly(record, verdict);
+    (void)reserve_(*this, {&record, 1}, &verdict);
+    return static_cast<Check>(verdict.check);
 }
 
 std::size_t LimitEngine::submit_batch(std::span<const OrderRecord> records, VerdictRecord* verdicts) {
@@ -116,12 +115,7 @@ std::size_t LimitEngine::submit_batch(std::span<const OrderRecord> records, Verd
     for (std::size_t start = 0; start < records.size(); start += kRun) {
         if (start > 0) guard.yield();
         const auto run = records.subspan(start, std::min(kRun, records.size() - start));
-        for (std::size_t i = 0; i < run.size(); ++i) {
-            const std::size_t booked = reserve_(*this, run.subspan(i), verdicts + start + i);
-            accepted += booked;
-            i += booked;
-            if (i < run.size()) accepted += submit_slowly(run[i], verdicts[start + i]) == Check::none;
-        }
+        accepted += reserve_(*this, run, verdicts + start);
     }
     return accepted;
 }

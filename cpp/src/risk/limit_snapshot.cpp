@@ -164,8 +164,7 @@ std::vector<std::byte> LimitEngine::snapshot() const {
         for (const std::int64_t number : {account.cash, account.messages, account.executions}) to.put(number);
         to.put_all(account.sent.latest());
         to.put_all(account.recent.latest());
-        to.put_all(
-            positions_in(std::span(cells_).subspan(std::size_t{a} * contract_limit_, contract_limit_)));
+        to.put_all(positions_in(account.cells));
     }
     to.put(strategy_limit_);
     for (const Strategy& strategy : strategies_) {
@@ -173,9 +172,11 @@ std::vector<std::byte> LimitEngine::snapshot() const {
         to.put_all(strategy.executed.latest());
         to.put_all(positions_in(strategy.cells));
     }
-    for (const Protection& protection : protections_) {
-        to.put(protection.tripped);
-        to.put_all(protection.filled.entries());
+    for (const Account& account : accounts_) {
+        for (const Protection& protection : account.protections) {
+            to.put(protection.tripped);
+            to.put_all(protection.filled.entries());
+        }
     }
     to.put(trade_limit_);
     for (const std::vector<Holding>& trade : trades_) {
@@ -190,12 +191,10 @@ std::vector<std::byte> LimitEngine::snapshot() const {
              {order.generation, order.leg_count, order.trade, order.account, order.strategy}) {
             to.put(number);
         }
-        for (std::uint32_t i = 0; i < order.leg_count; ++i) {
-            to.put(StoredPosition{order.legs[i].ratio, order.legs[i].contract});
-        }
+        for (const Leg& leg : legs_of(order)) to.put(StoredPosition{leg.ratio, leg.contract});
     }
     std::vector<std::uint32_t> free;
-    for (std::size_t i = 0; i < free_count_; ++i) free.push_back(free_[(free_first_ + i) % free_.size()]);
+    for (std::size_t at = free_begin_; at < free_end_; ++at) free.push_back(free_[at & free_mask_]);
     to.put_all(free);
     to.put_all(std::vector<std::uint32_t>(active().begin(), active().end()));
     return to.finish();
@@ -249,7 +248,7 @@ bool LimitEngine::read_books(std::span<const std::byte> bytes, Books& books) con
         strategy.executed = from.get_all<std::int64_t>();
         strategy.held = get_positions();
     }
-    for (std::size_t p = 0; p < protections_.size(); ++p) {
+    for (std::size_t p = 0; p < accounts_.size() * underlyings_.size(); ++p) {
         auto& protection = books.protections.emplace_back();
         protection.tripped = get_count();
         protection.filled = from.get_all<SumWindow::Entry>();
@@ -305,7 +304,6 @@ bool LimitEngine::restore(std::span<const std::byte> bytes) {
     const Guard guard(*this);
     state_ = books.state;
     stale_scopes_ = true;
-    std::fill(cells_.begin(), cells_.end(), Cell{});
     curves_.assign(accounts_.size(), LossCurves(contracts_));
     trades_.assign(books.trades.size(), {});
     trade_limit_ = static_cast<std::uint32_t>(trades_.size());
@@ -332,10 +330,6 @@ bool LimitEngine::restore(std::span<const std::byte> bytes) {
             strategy.touched.push_back(static_cast<std::uint32_t>(position.contract));
         }
     }
-    for (std::size_t p = 0; p < protections_.size(); ++p) {
-        protections_[p].tripped = books.protections[p].tripped;
-        protections_[p].filled.refill(books.protections[p].filled);
-    }
     for (std::size_t t = 0; t < trades_.size(); ++t) {
         for (const StoredPosition& held : books.trades[t])
             trades_[t].push_back({static_cast<std::uint32_t>(held.contract), held.quantity});
@@ -345,18 +339,19 @@ bool LimitEngine::restore(std::span<const std::byte> bytes) {
         WorkingOrder& order = orders_[slot];
         order.remaining = stored.remaining;
         order.limit_price = stored.limit_price;
-        order.leg_count = stored.leg_count;
         order.trade = stored.trade;
         order.account = stored.account;
         order.strategy = stored.strategy;
         order.generation = stored.generation;
         order.active_at = kNoSlot;
-        for (std::size_t i = 0; i < stored.legs.size(); ++i)
-            order.legs[i] = {static_cast<std::uint32_t>(stored.legs[i].contract), stored.legs[i].quantity};
+        std::vector<Leg> legs;
+        for (const StoredPosition& leg : stored.legs)
+            legs.push_back({static_cast<std::uint32_t>(leg.contract), leg.quantity});
+        set_legs(order, legs);
     }
     std::copy(books.free.begin(), books.free.end(), free_.begin());
-    free_first_ = 0;
-    free_count_ = books.free.size();
+    free_begin_ = 0;
+    free_end_ = books.free.size();
     active_count_ = 0;
     for (const std::uint32_t slot : books.active) activate(orders_[slot]);
     settle_all();
@@ -371,6 +366,13 @@ void LimitEngine::restore_account(std::uint32_t number, const Books& books) {
     account.held = account.unmarked = account.spanning = account.stocks = 0;
     account.stale_scenarios = true;
     account.touched.clear();
+    std::fill(account.cells.begin(), account.cells.end(), Cell{});
+    const std::size_t underlyings = account.protections.size();
+    for (std::size_t u = 0; u < underlyings; ++u) {
+        const Books::OfProtection& protection = books.protections[number * underlyings + u];
+        account.protections[u].tripped = protection.tripped;
+        account.protections[u].filled.refill(protection.filled);
+    }
     account.state = stored.state;
     account.enabled = stored.enabled;
     account.cash = stored.cash;

@@ -18,9 +18,9 @@ void LimitEngine::list_cells(Account& account, Strategy& strategy, std::uint32_t
 void LimitEngine::add_gross(std::uint32_t account, std::uint32_t contract, double contracts) {
     const Instrument& it = instruments_[contract];
     const double notional = contracts * it.unit[3];
-    account_scopes_[account].up[3] += notional;
-    underlying_scopes_[account * underlyings_.size() + it.underlying].up[3] += notional;
-    expiry_scopes_[account * (expiry_count_ + 1) + it.expiry].up[3] += notional;
+    accounts_[account].scope.up[3] += notional;
+    accounts_[account].underlyings[it.underlying].up[3] += notional;
+    accounts_[account].expiries[it.expiry].up[3] += notional;
 }
 
 void LimitEngine::move_leg(const OrderTerms& order, int sign) {
@@ -58,9 +58,9 @@ void LimitEngine::move_leg(const OrderTerms& order, int sign) {
     // will be read, at once.
     const Integers upper = sign > 0 ? low > 0.0 : low < 0.0;
     const Integers vega_upper = {(vega > 0.0) == (sign > 0) ? -1 : 0, -1};
-    Scope* const scopes[] = {&account_scopes_[order.account], &strategy_scopes_[order.strategy],
-                             &underlying_scopes_[order.account * underlyings_.size() + it.underlying],
-                             &expiry_scopes_[order.account * (expiry_count_ + 1) + it.expiry]};
+    Scope* const scopes[] = {&accounts_[order.account].scope, &strategies_[order.strategy].scope,
+                             &accounts_[order.account].underlyings[it.underlying],
+                             &accounts_[order.account].expiries[it.expiry]};
     for (std::size_t which = 0; which < 4; ++which) {
         Scope& scope = *scopes[which];
         const Doubles high = {vega, grown[which == 1]};
@@ -107,7 +107,7 @@ void LimitEngine::move(const OrderTerms& order, int sign) {
         }
         if (stale_scopes_ || std::isnan(it.unit[3])) continue;
         add_gross(order.account, leg.contract, grown[0]);
-        strategy_scopes_[order.strategy].up[3] += grown[1] * it.unit[3];
+        strategies_[order.strategy].scope.up[3] += grown[1] * it.unit[3];
     }
     account.open_orders += sign;
     account.open_quantity += sign * quantity;
@@ -118,8 +118,8 @@ void LimitEngine::move(const OrderTerms& order, int sign) {
     if (!stale_scopes_) {
         double sums[kLanes];
         order_units(order, sums);
-        account_scopes_[order.account].add_order(sums, sign);
-        strategy_scopes_[order.strategy].add_order(sums, sign);
+        accounts_[order.account].scope.add_order(sums, sign);
+        strategies_[order.strategy].scope.add_order(sums, sign);
         for_each_scope(order, [&](Scope& scope, Check, const double* own) { scope.add_order(own, sign); });
     }
     if (sign > 0) move_losses(order, sign);
@@ -168,9 +168,9 @@ void LimitEngine::move_position(std::uint32_t account_number, std::uint32_t stra
     }
     for (std::size_t j = 0; j < kLanes; ++j) stale_scopes_ = stale_scopes_ || std::isnan(it.unit[j]);
     if (stale_scopes_) return;
-    Scope* const scopes[] = {&account_scopes_[account_number], &strategy_scopes_[strategy_number],
-                             &underlying_scopes_[account_number * underlyings_.size() + it.underlying],
-                             &expiry_scopes_[account_number * (expiry_count_ + 1) + it.expiry]};
+    Scope* const scopes[] = {&accounts_[account_number].scope, &strategies_[strategy_number].scope,
+                             &accounts_[account_number].underlyings[it.underlying],
+                             &accounts_[account_number].expiries[it.expiry]};
     for (Scope* scope : scopes) {
         for (std::size_t j = 0; j < 3; ++j) {
             const double more = static_cast<double>(change) * it.unit[j];
@@ -180,7 +180,7 @@ void LimitEngine::move_position(std::uint32_t account_number, std::uint32_t stra
         }
     }
     add_gross(account_number, contract, static_cast<double>(at.gross() - of_account));
-    strategy_scopes_[strategy_number].up[3] +=
+    strategies_[strategy_number].scope.up[3] +=
         static_cast<double>(strategy.cells[contract].gross() - of_strategy) * it.unit[3];
 }
 

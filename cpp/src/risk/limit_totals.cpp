@@ -93,13 +93,13 @@ void LimitEngine::set_market(std::uint32_t contract, const Market& market, std::
             stale_scopes_ = true;
             continue;
         }
-        shift(account_scopes_[a], at);
-        shift(underlying_scopes_[a * underlyings_.size() + it.underlying], at);
-        shift(expiry_scopes_[a * (expiry_count_ + 1) + it.expiry], at);
+        shift(accounts_[a].scope, at);
+        shift(accounts_[a].underlyings[it.underlying], at);
+        shift(accounts_[a].expiries[it.expiry], at);
     }
     if (changed && !stale_scopes_ && known) {
         for (std::size_t s = 0; s < strategies_.size(); ++s) {
-            shift(strategy_scopes_[s], strategies_[s].cells[contract]);
+            shift(strategies_[s].scope, strategies_[s].cells[contract]);
         }
     }
     marks_[contract] = mark;
@@ -138,16 +138,16 @@ void LimitEngine::refresh() {
 }
 
 void LimitEngine::refresh_scopes() {
-    const auto clear = [](std::vector<Scope>& scopes, const double* cap) {
-        for (Scope& scope : scopes) {
-            scope = {};
-            std::copy_n(cap, kLanes, scope.cap);
-        }
+    const auto clear = [](Scope& scope, const double* cap) {
+        scope = {};
+        std::copy_n(cap, kLanes, scope.cap);
     };
-    clear(account_scopes_, bounds_.portfolio);
-    clear(strategy_scopes_, bounds_.strategy);
-    clear(underlying_scopes_, bounds_.underlying);
-    clear(expiry_scopes_, bounds_.expiry);
+    for (Account& account : accounts_) {
+        clear(account.scope, bounds_.portfolio);
+        for (Scope& scope : account.underlyings) clear(scope, bounds_.underlying);
+        for (Scope& scope : account.expiries) clear(scope, bounds_.expiry);
+    }
+    for (Strategy& strategy : strategies_) clear(strategy.scope, bounds_.strategy);
     stale_scopes_ = false;
 
     const auto hold = [&](Scope& scope, const Cell& at, const Instrument& it) {
@@ -168,15 +168,15 @@ void LimitEngine::refresh_scopes() {
     for (std::size_t a = 0; a < accounts_.size(); ++a) {
         for (const std::uint32_t c : accounts_[a].touched) {
             const Instrument& it = instruments_[c];
-            const Cell& at = cells_[a * contracts_.size() + c];
-            hold(account_scopes_[a], at, it);
-            hold(underlying_scopes_[a * underlyings_.size() + it.underlying], at, it);
-            hold(expiry_scopes_[a * (expiry_count_ + 1) + it.expiry], at, it);
+            const Cell& at = accounts_[a].cells[c];
+            hold(accounts_[a].scope, at, it);
+            hold(accounts_[a].underlyings[it.underlying], at, it);
+            hold(accounts_[a].expiries[it.expiry], at, it);
         }
     }
     for (std::size_t s = 0; s < strategies_.size(); ++s) {
         for (const std::uint32_t c : strategies_[s].touched) {
-            hold(strategy_scopes_[s], strategies_[s].cells[c], instruments_[c]);
+            hold(strategies_[s].scope, strategies_[s].cells[c], instruments_[c]);
         }
     }
     const auto work = [](Scope& scope, const double* sums) {
@@ -189,11 +189,11 @@ void LimitEngine::refresh_scopes() {
         }
     };
     for (const std::uint32_t slot : active()) {
-        const OrderTerms order = orders_[slot].terms();
+        const OrderTerms order = terms_of(orders_[slot]);
         double sums[kLanes];
         order_units(order, sums);
-        work(account_scopes_[order.account], sums);
-        work(strategy_scopes_[order.strategy], sums);
+        work(accounts_[order.account].scope, sums);
+        work(strategies_[order.strategy].scope, sums);
         for_each_scope(order, [&](Scope& scope, Check, const double* of_scope) { work(scope, of_scope); });
     }
 }
@@ -209,7 +209,7 @@ void LimitEngine::refresh_scenarios(std::uint32_t number) {
     }
     for (const std::uint32_t slot : active()) {
         if (orders_[slot].account == number)
-            losses.add_order(orders_[slot].terms().legs, orders_[slot].remaining);
+            losses.add_order(terms_of(orders_[slot]).legs, orders_[slot].remaining);
     }
 }
 
@@ -230,7 +230,7 @@ void LimitEngine::gather(std::uint32_t account) {
     }
     gathered_.clear();
     for (const std::uint32_t slot : active()) {
-        if (orders_[slot].account == account) gathered_.push_back(orders_[slot].terms());
+        if (orders_[slot].account == account) gathered_.push_back(terms_of(orders_[slot]));
     }
 }
 
@@ -250,11 +250,10 @@ Money LimitEngine::portfolio_loss(std::uint32_t number, const OrderTerms* more, 
 }
 
 bool LimitEngine::closes_trade(const OrderTerms& order) {
-    if (order.trade >= trades_.size() || trades_[order.trade].empty() || !limits_.portfolio_loss)
-        return false;
+    if (!limits_.portfolio_loss) return false;
     of_trade_.clear();
     for (const std::uint32_t slot : active()) {
-        if (orders_[slot].trade == order.trade) of_trade_.push_back(orders_[slot].terms());
+        if (orders_[slot].trade == order.trade) of_trade_.push_back(terms_of(orders_[slot]));
     }
     // Only what the trade holds, less what its working orders may close already, can be closed.
     for (const Leg& leg : order.legs) {
@@ -278,9 +277,13 @@ bool LimitEngine::closes_trade(const OrderTerms& order) {
 bool LimitEngine::reduces_risk(const OrderTerms& order) {
     // Most orders raise the worst loss of what is held, whatever else may fill; that is quickly seen.
     const Account& account = accounts_[order.account];
+    const auto closes = [&] {
+        return order.trade < trades_.size() && !trades_[order.trade].empty() && closes_trade(order);
+    };
     // Where nothing is held and nothing else fills, a single leg that can lose anything raises the worst
     // loss.
-    if (account.held == 0 && order.legs.size() == 1 && order_loss(order) > 0) return closes_trade(order);
+    if (account.held == 0 && order.legs.size() == 1 && (has_no_bound(order) || unit_loss(order) > 0))
+        return closes();
     LossCurves& curves = curves_[order.account];
     if (account.stocks == 0 && has_curve(order) && curves.is_exact()) {
         double fees = 0.0, fees_after = 0.0;
@@ -291,17 +294,17 @@ bool LimitEngine::reduces_risk(const OrderTerms& order) {
             fees_after += static_cast<double>(std::abs(held + leg.ratio * order.quantity)) * fee;
         }
         if (curves.raises_held(order.legs, order.limit_price, order.quantity, fees, fees_after)) {
-            return closes_trade(order);
+            return closes();
         }
     }
     gather(order.account);
-    return worst_loss_.reduces(holdings_, gathered_, order) || closes_trade(order);
+    return worst_loss_.reduces(holdings_, gathered_, order) || closes();
 }
 
 Exposure LimitEngine::exposure(std::uint32_t number) {
     const Guard guard(*this);
     refresh();
-    const Scope& scope = account_scopes_[number];
+    const Scope& scope = accounts_[number].scope;
     const Account& account = accounts_[number];
     const auto known = [&](std::size_t lane, double value) {
         const bool all = std::all_of(account.touched.begin(), account.touched.end(), [&](std::uint32_t c) {

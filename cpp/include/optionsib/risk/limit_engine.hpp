@@ -209,8 +209,9 @@ class LimitEngine {
         [[nodiscard]] bool is_busy() const { return position != 0 || reach[0] != 0 || reach[1] != 0; }
         // The largest position of either sign; the sum of both reaches is never negative.
         [[nodiscard]] std::int64_t gross() const { return std::max(reach[0], reach[1]); }
-        [[nodiscard]] std::int64_t gross_with(bool buys, std::int64_t quantity) const {
-            return std::max(reach[buys] + quantity, reach[!buys]);
+        // `side`: 0 sells, 1 buys.
+        [[nodiscard]] std::int64_t gross_with(std::size_t side, std::int64_t quantity) const {
+            return std::max(reach[side] + quantity, reach[side ^ 1]);
         }
         void move(std::int64_t change) {
             position += change;
@@ -230,6 +231,10 @@ class LimitEngine {
     struct Underlying {
         double spot = kUnknown;
         std::int64_t feed_ns;
+    };
+    struct alignas(64) Protection {
+        std::int64_t tripped = 0;  // contracts that did it
+        SumWindow filled;
     };
     struct alignas(64) Account {
         std::int64_t open_orders = 0;
@@ -253,16 +258,17 @@ class LimitEngine {
         std::int64_t stocks = 0;    // stocks held or worked
         bool stale_scenarios = false;
         std::vector<std::uint32_t> touched;
+        std::vector<Cell> cells;  // by contract
+        Scope scope;
+        std::vector<Scope> underlyings, expiries;  // the last expiry is the stocks'
+        std::vector<Protection> protections;       // by underlying
     };
     struct alignas(64) Strategy {
-        std::vector<Cell> cells;
+        std::vector<Cell> cells;  // by contract
         bool tripped = false;
+        Scope scope;
         EventWindow executed;
         std::vector<std::uint32_t> touched;
-    };
-    struct alignas(64) Protection {
-        std::int64_t tripped = 0;  // contracts that did it
-        SumWindow filled;
     };
     struct alignas(64) WorkingOrder {
         std::int64_t remaining;
@@ -273,21 +279,9 @@ class LimitEngine {
         std::uint32_t generation = 0;
         std::uint32_t active_at;           // place in active_, kNoSlot: does not work
         std::uint32_t next_own, last_own;  // single-leg orders on the same contract
-        Leg legs[kMaxLegs];                // a single leg ends in the first cache line
-
-        [[nodiscard]] OrderTerms terms() const {
-            return {{legs, leg_count}, remaining, limit_price, trade, account, strategy};
-        }
-        // Whether `order` is this one made smaller, and no dearer: it can do nothing that this one cannot.
-        [[nodiscard]] bool shrinks_to(const OrderTerms& order) const {
-            if (order.legs.size() != leg_count || order.quantity >= remaining) return false;
-            for (std::uint32_t i = 0; i < leg_count; ++i) {
-                if (order.legs[i].contract != legs[i].contract || order.legs[i].ratio != legs[i].ratio)
-                    return false;
-            }
-            return order.limit_price <= limit_price;
-        }
+        Leg leg;                           // of an order with one; see legs_of
     };
+    static_assert(sizeof(WorkingOrder) == 64);
     // Limits as they are compared.
     struct Bounds {
         std::int64_t order_quantity, position, open_quantity, open_orders, order_price;
@@ -312,7 +306,11 @@ class LimitEngine {
     // --- limit_engine.cpp: what holds; limit_orders.cpp: working orders. The lock is held.
     void bound();
     [[nodiscard]] WorkingOrder* find(OrderHandle handle);
-    [[nodiscard]] OrderHandle handle_of(const WorkingOrder& order) const;
+    [[nodiscard]] std::span<const Leg> legs_of(const WorkingOrder& order) const;
+    void set_legs(WorkingOrder& order, std::span<const Leg> legs);
+    [[nodiscard]] OrderTerms terms_of(const WorkingOrder& order) const;
+    // Whether `to` is the order made smaller, and no dearer: it can do nothing that the order cannot.
+    [[nodiscard]] bool shrinks(const WorkingOrder& order, const OrderTerms& to) const;
     OrderHandle take_slot(const OrderTerms& order);
     void count_sent(const OrderTerms& order, std::int64_t now_ns, bool is_new);
     void activate(WorkingOrder& order);
@@ -323,7 +321,7 @@ class LimitEngine {
     void move_losses(const OrderTerms& order, int sign);
     void move_position(std::uint32_t account, std::uint32_t strategy, std::uint32_t contract,
                        std::int64_t change);
-    [[nodiscard]] std::uint32_t claim_slot();
+    [[nodiscard]] OrderHandle claim_slot();
     void free_slot(std::uint32_t slot);
     void enlist(std::uint32_t slot);  // among the active ones
     void delist(WorkingOrder& order);
@@ -345,6 +343,7 @@ class LimitEngine {
     // Worst loss with one more order. Exact, or a bound that is `good_enough` already.
     [[nodiscard]] Money portfolio_loss(std::uint32_t account, const OrderTerms* more, Money good_enough);
     void gather(std::uint32_t account);
+    // The trade of the order must hold something.
     [[nodiscard]] bool closes_trade(const OrderTerms& order);
     [[nodiscard]] bool reduces_risk(const OrderTerms& order);
 
@@ -364,6 +363,9 @@ class LimitEngine {
     [[nodiscard]] std::uint64_t screen_legs(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask);
     [[nodiscard]] std::uint64_t screen_losses(const OrderTerms& order, Money& own_loss);
     [[nodiscard]] Money order_loss(const OrderTerms& order);
+    // Of a single leg: whether its loss has no bound; and if it has, the loss of one unit.
+    [[nodiscard]] bool has_no_bound(const OrderTerms& order) const;
+    [[nodiscard]] Int128 unit_loss(const OrderTerms& order) const;
     // The mask of what refuses the order in the end; 0 accepts. `is_full`: whether it reduces risk, and its
     // own loss, are wanted even where they do not decide. `reduces`: in, whether that is known already.
     [[nodiscard]] std::uint64_t judge(const OrderTerms& order, std::int64_t now_ns, bool is_new, bool is_full,
@@ -386,8 +388,8 @@ class LimitEngine {
     [[nodiscard]] static double gross_change(const Cell& cell, const Leg& leg, std::int64_t quantity);
 
     // --- limit_reserve.hpp, once an instruction set
-    // Checks and books single-leg orders one after the other, up to the first that fails any check or needs
-    // more than this knows (nothing has changed by it then); returns how many were booked.
+    // Checks and books single-leg orders one after the other; what fails any check or needs more than this
+    // knows goes the slow way. Returns how many were accepted.
     using Reserve = std::size_t (*)(LimitEngine&, std::span<const OrderRecord>, VerdictRecord*);
     using Release = void (*)(LimitEngine&, const WorkingOrder&);
     template <class Lanes>
@@ -414,12 +416,14 @@ class LimitEngine {
     [[nodiscard]] bool read(const OrderRecord& record, Leg& leg, OrderTerms& order) const;
 
     [[nodiscard]] Cell& cell(std::uint32_t account, std::uint32_t contract) {
-        return cells_[std::size_t{account} * contract_limit_ + contract];
+        return accounts_[account].cells[contract];
     }
     [[nodiscard]] const Cell& cell(std::uint32_t account, std::uint32_t contract) const {
-        return cells_[std::size_t{account} * contract_limit_ + contract];
+        return accounts_[account].cells[contract];
     }
     [[nodiscard]] std::span<const std::uint32_t> active() const { return {active_.data(), active_count_}; }
+    [[nodiscard]] std::size_t free_count() const { return free_end_ - free_begin_; }
+    [[nodiscard]] std::uint32_t& free_at(std::size_t number) { return free_[number & free_mask_]; }
 
     Limits limits_;
     Bounds bounds_{};
@@ -434,26 +438,21 @@ class LimitEngine {
     std::vector<Underlying> underlyings_;
     std::size_t expiry_count_ = 0;
     // One beyond the last.
-    std::uint32_t contract_limit_ = 0, account_limit_ = 0, strategy_limit_ = 0, underlying_limit_ = 0;
-    std::uint32_t trade_limit_ = 0;
+    std::uint32_t contract_limit_ = 0, account_limit_ = 0, strategy_limit_ = 0, trade_limit_ = 0;
     Reserve reserve_;
     Release release_;
     std::vector<Account> accounts_;
     std::vector<Strategy> strategies_;
-    std::vector<Cell> cells_;               // by account and contract
-    std::vector<Scope> account_scopes_;     // by account
-    std::vector<Scope> strategy_scopes_;    // by strategy
-    std::vector<Scope> underlying_scopes_;  // by account and underlying
-    std::vector<Scope> expiry_scopes_;      // by account and expiry; the last one is the stocks'
-    std::vector<Protection> protections_;   // by account and underlying
     ScenarioTable scenarios_;
     std::vector<LossCurves> curves_;               // by account
     std::vector<ScenarioLosses> scenario_losses_;  // by account
 
     std::vector<WorkingOrder> orders_;
-    std::vector<std::uint32_t> free_;  // ring of slots, oldest first
-    std::size_t free_first_ = 0;
-    std::size_t free_count_ = 0;
+    std::vector<Leg> combo_legs_;      // of the orders with several, kMaxLegs a slot
+    std::vector<std::uint32_t> free_;  // ring of slots, oldest first; its size is a power of two
+    std::size_t free_mask_ = 0;        // its size less one
+    std::size_t free_begin_ = 0;       // both only rise; their low bits are the places in the ring
+    std::size_t free_end_ = 0;
     std::vector<std::uint32_t> active_;  // the first active_count_
     std::size_t active_count_ = 0;
     std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
