@@ -115,7 +115,7 @@ def test_garbage_gets_an_answer() -> None:
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.linger = 0
             socket.connect(server.endpoint)
-            for body in (b"", b"\xff\xff", b"text"):
+            for body in (b"", b"\xff\xff", b"text", b"\x92\xa2\xff\xff\x80"):
                 socket.send(body)
                 assert socket.poll(5000)
                 assert b"not a control request" in socket.recv()

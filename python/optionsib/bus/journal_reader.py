@@ -187,7 +187,7 @@ class JournalReader:
             for seq, at_ns, payload in rows:
                 try:
                     event = codec.decode(payload)
-                except (msgspec.DecodeError, TypeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
                     raise JournalError(f"{self.path}: record {seq} is not a known event: {error}") from error
                 yield seq, at_ns, event
             after = rows[-1][0]

@@ -143,7 +143,7 @@ def _check_record(
         return b"", "its content does not match its hash"
     try:
         event = codec.decode(_bytes(payload))
-    except (msgspec.DecodeError, TypeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
         return b"", f"its hash is right but it is not a known event: {error}"
     if type(event).__name__ != kind:
         return b"", f"it is filed as {kind!r} but holds {type(event).__name__}"

@@ -59,7 +59,7 @@ class ModelProcess:
             await _end(process)
             if isinstance(error, TimeoutError):
                 raise ModelError(f"model {path} was not ready within {START_SECONDS:.0f} s") from error
-            if isinstance(error, asyncio.IncompleteReadError | msgspec.DecodeError):
+            if isinstance(error, asyncio.IncompleteReadError | msgspec.DecodeError | UnicodeDecodeError):
                 raise ModelError(f"model {path} did not start: {_ending(process)}") from error
             raise
         if hello.card is None:
@@ -131,7 +131,7 @@ class ModelProcess:
             self._process.stdin.write(frame(question))
             await self._process.stdin.drain()
             answer = msgspec.msgpack.decode(await _message(self._process), type=Answer)
-        except (OSError, asyncio.IncompleteReadError, msgspec.DecodeError) as error:
+        except (OSError, asyncio.IncompleteReadError, msgspec.DecodeError, UnicodeDecodeError) as error:
             await _end(self._process)
             raise ModelError(f"the model crashed: {_ending(self._process)}") from error
         if answer.number != question.number:

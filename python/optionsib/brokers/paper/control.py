@@ -151,7 +151,7 @@ class ControlPort:
     def _answer(self, line: bytes) -> tuple[dict[str, object], bool]:
         try:
             request = msgspec.json.decode(line, type=dict[str, object])
-        except (msgspec.DecodeError, msgspec.ValidationError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return {"ok": False, "error": f"a JSON object on one line is expected: {error}"}, False
         token = request.pop("token", "")
         if not isinstance(token, str) or not hmac.compare_digest(token.encode(), self._token.encode()):
