@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -167,7 +168,7 @@ def test_training_on_the_recorded_day_is_deterministic_and_honest(tmp_path: Path
     cards: list[ModelCard] = [
         train_command(str(TWX), dt.date(2014, 6, 5), 7, tmp_path / f"{i}.onnx") for i in range(2)
     ]
-    assert cards[0] == cards[1]
+    assert msgspec.structs.replace(cards[1], name="0") == cards[0]
     assert (tmp_path / "0.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
     assert not cards[0].simulated
     assert cards[0].proof == "none: one day is no proof of skill"

@@ -16,13 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optionsib.common.config import FeaturesConfig, RatePoint, RatesConfig
+from optionsib.common.errors import ModelError
 from optionsib.common.events import Quote
-from optionsib.common.ports import TapeQuote
+from optionsib.common.ports import TapeQuote, TapeStep
 from optionsib.data.live.chain import ChainSnapshot, ChainState
 from optionsib.data.memory_tape import MemoryTape, shorten
 from optionsib.data.rates import RateCurve
 from optionsib.data.synthetic.simulated_day import SimulatedTape
-from optionsib.features import ChainFeatures, FeatureEngine, run_tape
+from optionsib.features import FEATURE_NAMES, ChainFeatures, FeatureEngine, FeatureStages, run_tape
+from optionsib.features.normalizer import QuantileNormalizer
+from optionsib.features.temporal import EncodingMethod, TemporalEncoder
 
 CURVE = RateCurve.from_config(
     RatesConfig(as_of=dt.date(2014, 6, 5), source="test", points=(RatePoint(tenor_days=365, rate=0.001),))
@@ -115,6 +118,71 @@ def test_permuting_contracts_permutes_features(seed: int) -> None:
     for straight, permuted in zip(whole(), run_tape(shuffled, engine()), strict=True):
         order = [permuted.position(int(con_id)) for con_id in straight.con_id]
         assert_equal(straight, permuted, order)
+
+
+@settings(max_examples=20, deadline=None)
+@given(gone=st.integers(0, len(SimulatedTape(seed=11).contracts) - 1))
+def test_dropping_a_contract_moves_nothing_outside_its_expiry(gone: int) -> None:
+    """And nothing but itself where it gave neither the forward nor the smile."""
+    tape = early()
+    dropped = tape.contracts[gone]
+    fewer = dataclasses.replace(
+        tape,
+        contracts=tuple(one for one in tape.contracts if one is not dropped),
+        all_steps=tuple(
+            TapeStep(step.at_ns, tuple(quote for quote in step.quotes if quote.con_id != dropped.con_id))
+            for step in tape.all_steps
+        ),
+    )
+    for straight, less in zip(early_features(), run_tape(fewer, engine()), strict=True):
+        kept = np.arange(len(straight.contracts)) != gone
+        row = straight.grid.row[gone]
+        inside = dropped.kind * (straight.strike[gone] - straight.forward[row]) < 0.0
+        distance = np.abs(straight.grid.strike[row] - straight.underlying_price)
+        far = np.abs(straight.strike[gone] - straight.underlying_price) > np.sort(distance)[8]
+        same = kept if inside and far else kept & (straight.grid.row != row)
+        for name in PER_CONTRACT:
+            ours, theirs = getattr(straight, name), getattr(less, name)
+            assert ours[same].tobytes() == theirs[same[kept]].tobytes(), name
+
+
+@cache
+def early() -> MemoryTape:
+    return shorten(SimulatedTape(seed=11), first_minute=30, minutes=3)
+
+
+@cache
+def early_features() -> tuple[ChainFeatures, ...]:
+    return tuple(run_tape(early(), engine()))
+
+
+@pytest.mark.parametrize("method", EncodingMethod)
+def test_stages_give_the_same_rows_in_batch_and_stream(method: EncodingMethod) -> None:
+    encoder = TemporalEncoder(method)
+    raw = FeatureStages(encoder)
+    known = whole()[:18]
+    rows = np.concatenate([raw.matrix(features)[features.usable] for features in known])
+    normalizer = QuantileNormalizer.fit(rows, raw.names, known_until_ns=known[-1].at_ns)
+    stages = FeatureStages(encoder, normalizer)
+    for batch, live in zip(whole()[18:], stream(window())[18:], strict=True):
+        found = stages.matrix(batch)
+        assert found.tobytes() == stages.matrix(live).tobytes()
+        assert found.shape == (len(batch.contracts), len(stages.names))
+        assert found.dtype == np.float32
+        assert np.isnan(found[~batch.usable]).all()
+        steady = [name not in FEATURE_NAMES for name in stages.names]
+        assert np.isfinite(found[batch.usable][:, steady]).all()
+        assert np.nanmax(np.abs(found)) < 3.8  # normal scores
+
+
+def test_stages_refuse_a_normaliser_of_other_columns() -> None:
+    features = whole()[-1]
+    rows = features.matrix()[features.usable]
+    plain = QuantileNormalizer.fit(rows, FEATURE_NAMES, known_until_ns=features.at_ns)
+    assert FeatureStages(normalizer=plain).names == FEATURE_NAMES
+    np.testing.assert_array_equal(FeatureStages().matrix(features), features.matrix())
+    with pytest.raises(ModelError, match="session_sine"):
+        FeatureStages(TemporalEncoder(), plain)
 
 
 @settings(max_examples=25, deadline=None)

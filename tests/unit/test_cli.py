@@ -176,9 +176,12 @@ def test_commands_on_a_folder_where_nothing_ran(tmp_path: Path, capsys: pytest.C
 
 @pytest.mark.parametrize("command", ["demo", "train", "paper-exchange"])
 def test_missing_tape(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = [command, "--tape", str(tmp_path / "option/usa/minute/none")]
+    folder = str(tmp_path / "option/usa/minute/none")
+    words = [command, "--tape", folder]
     if command == "demo":
         words += ["--state", str(tmp_path / "state")]
+    if command == "train":
+        words = ["train", "residual", "--data", folder, "--out", str(tmp_path / "model.onnx")]
     said = fails(words, capsys)
     assert "not found; expected .../option/usa/minute/<symbol> in LEAN's layout" in said
 

@@ -194,6 +194,7 @@ def test_the_package_carries_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         "environment/paper.yaml",
         "environment/prod.yaml",
         "main_config.yaml",
+        *(f"training/{name}.yaml" for name in ("ensemble", "lstm", "regimes", "residual", "rule")),
     ]
 
 

@@ -1,7 +1,13 @@
 """One definition of each feature, for batch and stream."""
 
 from optionsib.features.batch import run_tape
-from optionsib.features.chain_features import CHAIN_FEATURES, FEATURE_NAMES, FEATURES_VERSION, ChainFeatures
+from optionsib.features.chain_features import (
+    CHAIN_FEATURES,
+    FEATURE_NAMES,
+    FEATURES_VERSION,
+    ChainFeatures,
+    FeatureStages,
+)
 from optionsib.features.engine import FeatureEngine, ZeroCurve
 from optionsib.features.warm_up import WarmedUp, get_default_pipeline_config, warmup_transformers
 
@@ -11,6 +17,7 @@ __all__ = [
     "FEATURE_NAMES",
     "ChainFeatures",
     "FeatureEngine",
+    "FeatureStages",
     "WarmedUp",
     "ZeroCurve",
     "get_default_pipeline_config",

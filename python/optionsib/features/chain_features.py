@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optionsib.common.errors import ModelError
 from optionsib.common.types import Contract
 from optionsib.features.grid import ChainGrid
+from optionsib.features.normalizer import QuantileNormalizer
+from optionsib.features.temporal import TemporalEncoder
 
 Floats = NDArray[np.float64]
 
@@ -109,3 +112,48 @@ class ChainFeatures:
     def matrix(self) -> NDArray[np.float32]:
         """Return the model's input, float32 (n, ``len(FEATURE_NAMES)``); unusable rows are NaN."""
         return self.columns
+
+
+class FeatureStages:
+    """The last stages of the graph: columns of the moment beside those of the contracts, then one scale.
+
+    A pure function of the features that it is given, so batch and stream agree bit for bit.
+
+    Parameters
+    ----------
+    encoder
+        Adds its columns to every row; None = none. Within few days they let a learner remember the day.
+    normalizer
+        Fitted on earlier rows of these ``names``; None = raw values, to fit one on. A model that is served
+        brings its own, pinned by its card, and is given raw rows.
+
+    Raises
+    ------
+    ModelError
+        If ``normalizer`` was fitted on other columns.
+    """
+
+    def __init__(
+        self, encoder: TemporalEncoder | None = None, normalizer: QuantileNormalizer | None = None
+    ) -> None:
+        self._encoder = encoder
+        self._normalizer = normalizer
+        moment = () if encoder is None else encoder.encode(np.empty(0, dtype=np.int64)).names
+        self.names: tuple[str, ...] = FEATURE_NAMES + moment
+        if normalizer is not None and normalizer.state.names != self.names:
+            raise ModelError(f"normaliser of {normalizer.state.names}: expected one of {self.names}")
+
+    def matrix(self, features: ChainFeatures) -> NDArray[np.float32]:
+        """Return float32 (n, ``len(names)``); unusable rows are NaN.
+
+        Raises
+        ------
+        DataError
+            If the moment lies outside the calendar's range.
+        """
+        rows = features.matrix()
+        if self._encoder is not None:
+            moment = self._encoder.encode(np.array([features.at_ns], dtype=np.int64)).columns
+            rows = np.concatenate([rows, np.repeat(moment, len(rows), axis=0)], axis=1)
+            rows[~features.usable] = np.nan
+        return rows if self._normalizer is None else self._normalizer.transform(rows)

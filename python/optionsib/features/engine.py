@@ -13,9 +13,9 @@ from optionsib.common.config import FeaturesConfig
 from optionsib.common.types import YEAR_NS
 from optionsib.data.live.chain import ChainSnapshot
 from optionsib.features.chain_features import FEATURE_NAMES, ChainFeatures
-from optionsib.features.grid import ChainGrid, on_grid
+from optionsib.features.grid import ChainGrid, Indices, on_grid
 from optionsib.features.history import PriceHistory, ResidualHistory
-from optionsib.features.smile import SmileFit, fit_smiles, parity_forward
+from optionsib.features.smile import SmileFit, fit_smiles, parity_forward, parity_strikes
 from optionsib.pricing import (
     AmericanGreeks,
     Greeks,
@@ -145,13 +145,26 @@ class FeatureEngine:
         found = market(mid)
         if self._config.exercise == "european":
             return found
-        # Parity holds for the European part of the prices: take the early-exercise premium out, once.
-        option = self._option(snapshot, grid, found)
-        volatility = american_implied_volatility(
-            mid, *option[:-1], found.dividend_yield[grid.row], tier="fast"
-        ).volatility
-        premium = early_exercise_premium(*option[:-1], volatility, option[-1], tier="fast")
-        return market(mid - np.where(np.isfinite(premium), premium, 0.0))
+        # Parity holds for the European part of the prices: take the early-exercise premium out, once, of
+        # the contracts that give the forward.
+        near = self._parity_contracts(spot, grid, mid, spread)
+        row = grid.row[near]
+        option = (snapshot.kind[near], spot, snapshot.strike[near], years[row], found.rate[row])
+        yields = found.dividend_yield[row]
+        volatility = american_implied_volatility(mid[near], *option, yields, tier="fast").volatility
+        premium = early_exercise_premium(*option, volatility, yields, tier="fast")
+        european = mid.copy()
+        european[near] -= np.where(np.isfinite(premium), premium, 0.0)
+        return market(european)
+
+    def _parity_contracts(self, spot: float, grid: ChainGrid, mid: Floats, spread: Floats) -> Indices:
+        """Return the positions of the calls and puts that parity is read from."""
+        call, put = on_grid(mid, grid.call), on_grid(mid, grid.put)
+        width = on_grid(spread, grid.call) + on_grid(spread, grid.put)
+        columns = parity_strikes(spot, grid.strike, call, put, width, self._config.parity_pairs)
+        cells = [np.take_along_axis(side, columns, axis=1).ravel() for side in (grid.call, grid.put)]
+        found = np.concatenate(cells)
+        return found[found < len(mid)]
 
     @staticmethod
     def _option(

@@ -7,6 +7,7 @@ weighted least squares with Huber re-weighting.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,15 @@ _HUBER_ROUNDS = 4
 _CUBIC_FROM = 7  # quotes; with fewer the wings would bend freely
 _SPREAD_FLOOR = 0.002  # volatility: no quote is trusted more than this
 _LOWEST, _HIGHEST = 0.01, 5.0  # bounds of a fitted volatility
+
+
+def parity_strikes(
+    spot: float, strike: Floats, call: Floats, put: Floats, width: Floats, pairs: int
+) -> NDArray[np.intp]:
+    """Return the columns (m, at most ``pairs``) of the strikes that ``parity_forward`` looks at."""
+    usable = np.isfinite(call) & np.isfinite(put) & np.isfinite(width)
+    distance = np.where(usable, np.abs(strike - spot), np.inf)
+    return np.argsort(distance, axis=1, kind="stable")[:, :pairs]
 
 
 def parity_forward(
@@ -42,14 +52,12 @@ def parity_forward(
     -------
     (m,) forwards, NaN where no pair is quoted.
     """
-    usable = np.isfinite(call) & np.isfinite(put) & np.isfinite(width)
-    distance = np.where(usable, np.abs(strike - spot), np.inf)
-    nearest = np.argsort(distance, axis=1, kind="stable")[:, :pairs]
+    nearest = parity_strikes(spot, strike, call, put, width, pairs)
 
     def near(values: Floats) -> Floats:
         return np.take_along_axis(values, nearest, axis=1)
 
-    there = np.isfinite(near(distance))
+    there = np.isfinite(near(call) + near(put) + near(width)) & math.isfinite(spot)
     forward = np.where(there, near(strike) + growth[:, None] * (near(call) - near(put)), np.inf)
     spread = np.where(there, np.maximum(near(width), 0.01), np.inf)
     weight = 1.0 / spread**2

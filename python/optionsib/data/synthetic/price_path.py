@@ -24,6 +24,7 @@ from optionsib.data.calendars import NEW_YORK, all_sessions, session_bounds
 
 Floats = NDArray[np.float64]
 
+FIRST_SIMULATED = dt.date(1995, 1, 3)
 KNOT_NS = 5 * SECOND_NS
 DAY_KNOTS = 23 * 3600 // 5  # 18:00 to 17:00
 HALF_LIFE = 250.0  # sessions
@@ -48,9 +49,15 @@ class DayPath:
 
 
 @lru_cache(maxsize=1)
+def simulated_sessions() -> tuple[dt.date, ...]:
+    """Return the sessions that paths go through; where they begin decides all later prices."""
+    return tuple(date for date in all_sessions() if date >= FIRST_SIMULATED)
+
+
+@lru_cache(maxsize=1)
 def _day_starts() -> list[int]:
     """Return where each session's grid begins, ascending."""
-    return [day_start_ns(date) for date in all_sessions()]
+    return [day_start_ns(date) for date in simulated_sessions()]
 
 
 def day_start_ns(date: dt.date) -> int:
@@ -64,7 +71,7 @@ class PricePath:
 
     def __init__(self, seed: int, driver: str, volatility: float) -> None:
         self._key = (seed, zlib.crc32(driver.encode()))
-        self._dates = all_sessions()
+        self._dates = simulated_sessions()
         rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence(self._key)))
         daily = REALISED_SHARE * volatility / np.sqrt(_SESSIONS_A_YEAR)
         draws = rng.standard_normal((2, len(self._dates)))

@@ -29,9 +29,9 @@ from optionsib.common.ports import (
     TradingDay,
 )
 from optionsib.common.types import PRICE_SCALE, SECOND_NS, YEAR_NS, TickGrid
-from optionsib.data.calendars import FIRST_DATE, is_session, session_bounds
+from optionsib.data.calendars import is_session, session_bounds
 from optionsib.data.synthetic.catalog import GRIDS
-from optionsib.data.synthetic.price_path import KNOT_NS, PricePath
+from optionsib.data.synthetic.price_path import FIRST_SIMULATED, KNOT_NS, PricePath
 from optionsib.data.synthetic.quote_sides import LIQUIDITY, displayed, sides
 from optionsib.data.synthetic.registry import OPTION_EXCHANGES, SHARE_EXCHANGES, Instrument, Registry
 from optionsib.data.synthetic.surface import Smile
@@ -390,7 +390,7 @@ class SimulatedUniverse:
 
 
 def _first_ns(date: dt.date) -> int:
-    earlier = max(date - dt.timedelta(days=731), FIRST_DATE)
+    earlier = max(date - dt.timedelta(days=731), FIRST_SIMULATED)
     while not is_session(earlier):
         earlier += dt.timedelta(days=1)
     return session_bounds(earlier)[0]
