@@ -142,7 +142,11 @@ def test_a_swap_takes_effect_between_steps(day: list[ChainFeatures], tmp_path: P
         await one.server.prepare(BUNDLED_MODEL, "back", "tester")
         assert await one.step(day[2]) is not None
 
-    epochs = run(scenario).of(ModelEpoch)
+    served = run(scenario)
+    epochs = served.of(ModelEpoch)
+    # Where the configured one lies must not enter the journal's hash.
+    paths = [e.path for e in epochs if isinstance(e, ModelEpoch)]
+    assert paths == ["", str(tmp_path / "nonsense.onnx"), str(BUNDLED_MODEL)]
     assert [(e.epoch, e.reason, e.operator) for e in epochs if isinstance(e, ModelEpoch)] == [
         (1, "configured", ""),
         (2, "drill", "tester"),

@@ -154,7 +154,8 @@ class ModelEpoch(Event, frozen=True):
     """From here on another model votes, or (``shadow``) runs beside it; ``model_id`` "" = none.
 
     ``epoch`` counts the models that have voted in this journal; a vote of an earlier one is refused.
-    ``notice``: what every view of its decisions has to say, such as that no skill was shown.
+    ``path``: where an operator found it, "" for the configured one. ``notice``: what every view of its
+    decisions has to say, such as that no skill was shown.
     """
 
     at_ns: int

@@ -49,6 +49,20 @@ class _Told:
     spread: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """What takes a seat before the next step; None = nobody.
+
+    ``path`` is journaled where an operator named it. That of a configured model is not: where files lie does
+    not change what a session decides, so it must not change the journal's hash.
+    """
+
+    process: ModelProcess | None
+    reason: str = "configured"
+    operator: str = ""
+    path: str = ""
+
+
 @dataclass(slots=True)
 class _Seat:
     """One running model with its record; ``shadow`` is never acted on."""
@@ -102,9 +116,7 @@ class ModelServer:
         self._patience = config.budget_seconds if patience is None else patience
         self._live: _Seat | None = None
         self._shadow: _Seat | None = None
-        self._next: dict[
-            bool, tuple[ModelProcess | None, str, str]
-        ] = {}  # by shadow: model, reason, operator
+        self._next: dict[bool, _Coming] = {}  # by shadow
         self._epoch = 0
         self._frozen = ""
         self._shadow_task: asyncio.Task[None] | None = None
@@ -133,7 +145,7 @@ class ModelServer:
         first, last = self._first, epochs.get(False)
         if last is None:
             if first is not None:
-                self._next[False] = (first, "configured", "")
+                self._next[False] = _Coming(first)
         elif first is not None and first.model_id == last.model_id:
             self._live = self._seat(first, last.epoch, shadow=False)
         else:
@@ -141,7 +153,8 @@ class ModelServer:
         if True in epochs:
             self._shadow = await self._restored(epochs[True])
         elif self._config.shadow:
-            await self.prepare(Path(self._config.shadow), "configured", "", shadow=True)
+            shadow = await ModelProcess.start(Path(self._config.shadow), stage=self._config.stage)
+            self._next[True] = _Coming(shadow)
         await self._turn()
 
     async def close(self) -> None:
@@ -149,7 +162,7 @@ class ModelServer:
         if self._shadow_task is not None:
             self._shadow_task.cancel()
         seats = [seat for seat in (self._live, self._shadow) if seat]
-        coming = [process for process, _, _ in self._next.values() if process]
+        coming = [one.process for one in self._next.values() if one.process]
         self._live = self._shadow = None
         self._next = {}
         for seat in seats:
@@ -206,9 +219,9 @@ class ModelServer:
         """
         process = None if path is None else await ModelProcess.start(path, stage=self._config.stage)
         replaced = self._next.pop(shadow, None)
-        self._next[shadow] = (process, reason, operator)
-        if replaced is not None and replaced[0] is not None:
-            await replaced[0].close()
+        self._next[shadow] = _Coming(process, reason, operator, str(path or ""))
+        if replaced is not None and replaced.process is not None:
+            await replaced.process.close()
         return process.model_id if process else ""
 
     def freeze(self, reason: str, operator: str = "") -> None:
@@ -280,17 +293,18 @@ class ModelServer:
     async def _turn(self) -> None:
         """Let prepared models take their seats."""
         coming, self._next = self._next, {}
-        for shadow, (process, reason, operator) in coming.items():
+        for shadow, one in coming.items():
+            process = one.process
             epoch = self._epoch + (not shadow)
             self._publish(
                 ModelEpoch(
                     at_ns=self._clock.now_ns(),
                     epoch=epoch,
                     model_id=process.model_id if process else "",
-                    path=str(process.path) if process else "",
-                    reason=reason,
+                    path=one.path,
+                    reason=one.reason,
                     notice=process.card.notice if process else "",
-                    operator=operator,
+                    operator=one.operator,
                     shadow=shadow,
                 )
             )
@@ -300,7 +314,7 @@ class ModelServer:
                 self._shadow = seat
             else:
                 self._live, self._epoch, self._frozen = seat, epoch, ""
-                self.trouble = "" if seat else f"no model: {reason}"
+                self.trouble = "" if seat else f"no model: {one.reason}"
             if old is not None:
                 await old.close()
 
@@ -319,7 +333,9 @@ class ModelServer:
             return None
         try:
             process = await ModelProcess.start(
-                Path(event.path), stage=self._config.stage, expected_id=event.model_id
+                Path(event.path or (self._config.shadow if event.shadow else self._config.path)),
+                stage=self._config.stage,
+                expected_id=event.model_id,
             )
         except ModelError as error:
             self.trouble = f"the model of epoch {event.epoch} cannot be loaded: {error}"
