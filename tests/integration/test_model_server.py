@@ -75,14 +75,20 @@ class Served:
 
     def __init__(self, config: ModelConfig = PAPER) -> None:
         self.events: list[Event] = []
+        self.durable = 0
         self.clock = SteppedClock(0)
         self.config = config
         self.server = ModelServer(config, self.clock, self.events.append, patience=20.0)
 
     async def begin(self, path: Path | None = BUNDLED_MODEL, journaled: list[Event] | None = None) -> None:
         first = await ModelProcess.start(path, stage="paper") if path else None
-        self.server = ModelServer(self.config, self.clock, self.events.append, first=first, patience=20.0)
+        self.server = ModelServer(
+            self.config, self.clock, self.events.append, commit=self.commit, first=first, patience=20.0
+        )
         await self.server.begin(journaled or [])
+
+    def commit(self) -> None:
+        self.durable = len(self.events)
 
     async def step(self, features: ChainFeatures) -> np.ndarray | None:
         self.clock.advance(features.at_ns)
@@ -183,6 +189,7 @@ def test_freezing_is_journaled_and_lasts_over_a_restart(day: list[ChainFeatures]
         with pytest.raises(ModelError, match="a reason is needed"):
             one.server.freeze("")
         one.server.freeze("drift", "watch")
+        assert one.durable == len(one.events) > 0
         with pytest.raises(ModelError, match="already frozen"):
             one.server.freeze("again")
         assert await one.step(day[0]) is None

@@ -247,7 +247,9 @@ async def _trade_with(
             stream = EventStream(bus, journal, stream_endpoint(config))
             # In lockstep the time of the session stands still while a forecast is computed.
             patience = LOCKSTEP_PATIENCE if setup.pace == "lockstep" else None
-            models = ModelServer(config.model, clock, bus.publish, first=model, patience=patience)
+            models = ModelServer(
+                config.model, clock, bus.publish, commit=journal.commit, first=model, patience=patience
+            )
             trader = QuantumTrader(
                 config=config,
                 chain=chain,

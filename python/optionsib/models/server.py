@@ -94,6 +94,8 @@ class ModelServer:
         The session's.
     publish
         Takes each event before anything follows from it.
+    commit
+        Makes what was published durable: called before another model votes, or one is frozen or thawed.
     first
         The configured model, running; None = none. It belongs to the server from now on.
     patience
@@ -106,12 +108,14 @@ class ModelServer:
         clock: Clock,
         publish: Callable[[Event], object],
         *,
+        commit: Callable[[], object] = lambda: None,
         first: ModelProcess | None = None,
         patience: float | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
         self._publish = publish
+        self._commit = commit
         self._first = first
         self._patience = config.budget_seconds if patience is None else patience
         self._live: _Seat | None = None
@@ -255,6 +259,7 @@ class ModelServer:
                 operator=operator,
             )
         )
+        self._commit()
         self._frozen = reason if frozen else ""
         self.trouble = f"the model is frozen: {reason}" if frozen else ""
         self._live.crashes = 0
@@ -263,6 +268,7 @@ class ModelServer:
 
     async def predict(self, features: ChainFeatures) -> Probabilities | None:
         """Ask the models about every contract of a step; None where the live one abstains (``trouble``)."""
+        await self.finish_step()  # of a step that the broker broke off
         await self._turn()
         at_ns, matrix = features.at_ns, features.matrix()
         hashed = hashlib.sha256(matrix.tobytes()).hexdigest() if self._live or self._shadow else ""
@@ -308,6 +314,7 @@ class ModelServer:
                     shadow=shadow,
                 )
             )
+            self._commit()
             seat = self._seat(process, epoch, shadow=shadow) if process else None
             old = self._shadow if shadow else self._live
             if shadow:
