@@ -138,7 +138,7 @@ def market_regimes(days: MarketDays, ledger: TrialLedger) -> str:
         panel("S&P 500, logarithm", date[few], {"close": np.log(days.sp500_close[told])[few]}, (0, 0)),
         panel("filtered chance of turbulence", date[few], {"chance": probability[told][few]}, (0, HEIGHT)),
     ]
-    (FOLDER / "models-regimes.svg").write_text(page(panels, ["by year"], 1, "year"))
+    (FOLDER / "models-regimes.svg").write_text(page(panels, ["every third session"], 1, "years"))
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ Plain SVG, written by hand: text stays text, the files stay small, and a diff sh
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def panel(title: str, x: Array, curves: dict[str, Array], corner: tuple[int, int
         return TOP + (high - value) / (high - low) * height
 
     lines = [f'<g transform="translate({corner[0]},{corner[1]})">']
-    lines.append(f'<text x="{LEFT}" y="18" class="title">{title}</text>')
+    lines.append(f'<text x="{LEFT}" y="18" class="title">{escape(title)}</text>')
     for value in ticks(low, high):
         lines.append(f'<path d="M{LEFT} {up(value):.1f}h{width}" class="grid"/>')
         lines.append(f'<text x="{LEFT - 6}" y="{up(value) + 4:.1f}" class="end">{value:.6g}</text>')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -46,6 +47,11 @@ def test_commands_exist(place: str, code: str) -> None:
                 assert stopped.value.code == 0, line
                 if "|" not in words:
                     break
+
+
+def test_pictures_are_whole() -> None:
+    for picture in sorted((ROOT / "docs" / "images").glob("*.svg")):
+        ElementTree.parse(picture)  # raises where a character was not escaped
 
 
 def test_links_lead_somewhere() -> None:
