@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,6 +24,7 @@ from optionsib.data.memory_tape import shorten
 from optionsib.data.rates import RateCurve
 from optionsib.data.synthetic.simulated_day import SimulatedTape
 from optionsib.features import FEATURE_NAMES, ChainFeatures, FeatureEngine, run_tape
+from optionsib.launchers.model_commands import describe
 from optionsib.models import BUNDLED_MODEL, OnnxModel
 from optionsib.models.card import card_path, digest, read_card
 from optionsib.models.dataset import label_rows
@@ -239,10 +241,13 @@ def test_a_restart_takes_the_journaled_model_or_none(day: list[ChainFeatures], t
 
 
 def test_labels_are_those_of_the_training(day: list[ChainFeatures]) -> None:
+    shown: list[Any] = []
+
     async def scenario(one: Served) -> None:
         await one.begin()
         for features in day:
             await one.step(features)
+        shown.append(one.server.describe()["live"])
 
     told = [event for event in run(scenario).of(LabelArrived) if isinstance(event, LabelArrived)]
     rows = label_rows(day, TrainingConfig())
@@ -254,6 +259,12 @@ def test_labels_are_those_of_the_training(day: list[ChainFeatures]) -> None:
         assert (event.rows, event.ones) == (int(chosen.sum()), int(rows.label[chosen].sum()))
         assert event.log_loss == pytest.approx(expected.log_loss, abs=1e-6)
         assert event.at_ns == event.predicted_at_ns + 15 * MINUTE_NS
+    assert shown[0]["labels"] == sum(event.rows for event in told)
+    whole = score(rows.label, model.predict(rows.matrix).probability)
+    assert (shown[0]["log_loss"], shown[0]["brier"]) == pytest.approx((whole.log_loss, whole.brier), abs=1e-6)
+    live = {"name": "m", "model_id": "a" * 64, "path": "p", "proof": "none", "simulated": True, **shown[0]}
+    text = describe({"live": live, "shadow": None, "epoch": 1, "frozen": "", "trouble": ""})
+    assert f"{shown[0]['labels']:,} labels since the start: log loss {whole.log_loss:.4f}" in text
 
 
 def test_a_shadow_is_scored_and_its_failure_is_its_own(day: list[ChainFeatures], tmp_path: Path) -> None:

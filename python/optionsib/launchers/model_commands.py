@@ -99,6 +99,11 @@ def describe(answer: Mapping[str, Any]) -> str:
         data = ", trained on simulated data" if one["simulated"] else ""
         lines.append(f"{seat:7}{one['name']} {one['model_id'][:16]} ({one['path']}){data}")
         lines.append(f"       proof of skill: {one['proof']}")
+        if one["labels"]:
+            lines.append(
+                f"       {one['labels']:,} labels since the start: log loss {one['log_loss']:.4f}, Brier "
+                f"{one['brier']:.4f} (0.6931 and 0.25 know nothing)"
+            )
     lines.append(f"epoch  {answer['epoch']}")
     if answer["frozen"]:
         lines.append(f"frozen: {answer['frozen']}")

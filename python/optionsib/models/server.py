@@ -73,6 +73,9 @@ class _Seat:
     shadow: bool
     waiting: deque[_Told] = field(default_factory=deque)
     crashes: int = 0
+    labels: int = 0  # of this run
+    log_loss: float = 0.0  # summed over them, as ``brier``
+    brier: float = 0.0
     reviving: asyncio.Task[ModelProcess] | None = None
 
     async def close(self) -> None:
@@ -203,6 +206,9 @@ class ModelServer:
                 "path": str(seat.process.path),
                 "proof": card.proof,
                 "simulated": card.simulated,
+                "labels": seat.labels,
+                "log_loss": seat.log_loss / seat.labels if seat.labels else None,
+                "brier": seat.brier / seat.labels if seat.labels else None,
             }
 
         return {
@@ -416,6 +422,9 @@ class ModelServer:
             if len(label) == 0:
                 continue
             scores = score(label, told.probability[chosen])
+            seat.labels += len(label)
+            seat.log_loss += len(label) * scores.log_loss
+            seat.brier += len(label) * scores.brier
             self._publish(
                 LabelArrived(
                     at_ns=features.at_ns,
