@@ -4,11 +4,13 @@
 
 The folder is laid out as ``optionsib.data.daily`` and the tape reader say; without it the sessions are those
 that the packages skfolio and arch carry, and the recorded option chains are left out. Takes some minutes on
-one core. Every fit goes into the trial ledger var/models/trials.sqlite.
+one core. Every configuration that is judged on market data goes into the trial ledger
+var/models/trials.sqlite.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from optionsib.features.daily import (
     labelled_days,
     volatility_labels,
 )
+from optionsib.models.evaluation import bootstrap_interval, chance_of_no_gain, holm
 from optionsib.models.market_lstm import MarketLSTM
 from optionsib.models.regime_peers import hmmlearn_filtered, markov_regression_filtered
 from optionsib.models.regime_simulator import RegimeScores, Shocks, judge_regimes, simulate_regimes
@@ -74,7 +77,7 @@ def simulated_regimes() -> str:
                     hmmlearn_filtered(training, rows, regimes=regimes, seed=seed), axis=1
                 ),
                 "MarkovRegression, filtered": np.argmax(
-                    markov_regression_filtered(training, rows, regimes=regimes), axis=1
+                    markov_regression_filtered(training, rows, regimes=regimes, seed=seed), axis=1
                 ),
             }
             for name, label in labels.items():
@@ -93,45 +96,61 @@ def simulated_regimes() -> str:
 
 
 def market_regimes(days: MarketDays, ledger: TrialLedger) -> str:
-    """Refit each year on what was known, filter the year ahead; return the table, write the picture."""
+    """Refit each year on what was known, filter the year ahead; return the tables, write the picture."""
     returns = days.sp500_returns
     known = np.flatnonzero(np.isfinite(returns))
     years = np.array([to_date(day).year for day in days.date])
     first = int(years[known[0]]) + 5
-    probability = np.full(len(returns), np.nan)
+    probability, density = np.full(len(returns), np.nan), np.full(len(returns), np.nan)
     label = np.full(len(returns), -1)
-    with ledger.trial("regimes, yearly refits", {"regimes": 2, "noise": "student"}, days.sha256) as trial:
-        for year in range(first, int(years[-1]) + 1):
-            before = known[years[known] < year]
-            ahead = known[years[known] == year]
-            if len(ahead) == 0:
-                continue
-            fitted = MarketRegimeClassifier.fit(
-                returns[before], known_until_ns=int(days.known_at_ns[before[-1]])
-            )
-            all_rows = np.concatenate([before, ahead])
-            filtered = fitted.filtered(returns[all_rows])
-            probability[ahead] = filtered[-len(ahead) :, 1]
-            label[ahead] = fitted.labels(filtered)[-len(ahead) :]
-        told = np.flatnonzero(label >= 0)
-        trial.finish(probability[told])
+    for year in range(first, int(years[-1]) + 1):
+        before, ahead = known[years[known] < year], known[years[known] == year]
+        if len(ahead) == 0:
+            continue
+        fitted = MarketRegimeClassifier.fit(returns[before], known_until_ns=int(days.known_at_ns[before[-1]]))
+        both = np.concatenate([before, ahead])
+        filtered = fitted.filtered(returns[both])
+        probability[ahead] = filtered[-len(ahead) :, 1]
+        label[ahead] = fitted.labels(filtered)[-len(ahead) :]
+        transition = np.array(fitted.state.transition)
+        for place in range(len(before), len(both)):
+            row = both[place]
+            density[row] = fitted.log_density(filtered[place - 1] @ transition, returns[row : row + 1])
+    told = np.flatnonzero(label >= 0)
+    naive = naive_densities(days, returns, told)
+    with ledger.trial("regimes, yearly refits", {"regimes": 2, "noise": "likelier"}, days.sha256) as trial:
+        trial.finish(density[told] - naive["one normal law of all days before"])
     span = f"{to_date(days.date[told[0]])} to {to_date(days.date[told[-1]])}"
     lines = [
-        f"| label, {span} | share of days | realised volatility of the day after, a year | mean VIX | "
-        "days of -3 % or worse that followed |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        f"| label, {span} | share of days | realised volatility of the day after, a year | mean VIX |",
+        "| --- | ---: | ---: | ---: |",
     ]
     after = told[:-1]
-    crashes = returns[after + 1] < -0.03
     for regime, name in enumerate(("calm", "turbulent")):
         chosen = after[label[after] == regime]
         lines.append(
             f"| {name} | {len(chosen) / len(after):.0%} | {np.std(returns[chosen + 1]) * 252**0.5:.1%} | "
-            f"{np.nanmean(days.vix_close[chosen]):.1f} | {int(crashes[label[after] == regime].sum())} of "
-            f"{int(crashes.sum())} |"
+            f"{np.nanmean(days.vix_close[chosen]):.1f} |"
         )
     switches = np.count_nonzero(np.diff(label[told])) / (len(told) / 252)
-    lines.append(f"\nThe label changed {switches:.1f} times a year.")
+    lines.append(f"\nThe label changed {switches:.1f} times a year.\n")
+    lines += [
+        "| forecast of the next day's return | log density a day | regimes' gain over it (95 %) | p, Holm |",
+        "| --- | ---: | ---: | ---: |",
+        f"| regimes | {density[told].mean():.4f} | | |",
+    ]
+    gains = {name: density[told] - other for name, other in naive.items()}
+    chances = holm(np.array([chance_of_no_gain(one, mean_block=20.0, seed=5) for one in gains.values()]))
+    for (name, gain), chance in zip(gains.items(), chances, strict=True):
+        found = bootstrap_interval(gain, lambda rows: float(rows.mean()), mean_block=20.0, seed=5)
+        words = f"{found.value:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
+        lines.append(f"| {name} | {naive[name].mean():.4f} | {words} | {chance:.4f} |")
+    losers = [name for name, chance in zip(gains, chances, strict=True) if not chance < 0.01]
+    lines.append(
+        f"\n**No demonstrated skill**: at 1 % it does not beat {', '.join(losers)}."
+        if losers
+        else "\nIt beats each of them at 1 %. That is a forecast of how far, not of which way."
+    )
     date = np.array([to_date(day).year + to_date(day).timetuple().tm_yday / 366 for day in days.date[told]])
     few = slice(None, None, 3)
     panels = [
@@ -140,6 +159,37 @@ def market_regimes(days: MarketDays, ledger: TrialLedger) -> str:
     ]
     (FOLDER / "models-regimes.svg").write_text(page(panels, ["every third session"], 1, "years"))
     return "\n".join(lines)
+
+
+def naive_densities(days: MarketDays, returns: Floats, told: Labels) -> dict[str, Floats]:
+    """Return the log density of each told return under laws that need no regimes, known the day before."""
+    clean = np.where(np.isfinite(returns), returns, 0.0)
+    variance = np.empty(len(returns))
+    variance[0] = float(np.var(clean[:250]))  # long before the first told day
+    for day in range(1, len(returns)):
+        variance[day] = 0.94 * variance[day - 1] + 0.06 * clean[day - 1] ** 2
+    vix = days.vix_close.copy()
+    for day in np.flatnonzero(np.isnan(vix)):
+        vix[day] = vix[day - 1]
+    implied = np.concatenate([vix[:1], vix[:-1]]) / 100.0 / 252**0.5
+    count = np.arange(1, len(returns) + 1)
+    mean = np.concatenate([[0.0], (np.cumsum(clean) / count)[:-1]])
+    plain = np.sqrt(np.concatenate([[variance[0]], (np.cumsum(clean**2) / count)[:-1]]) - mean**2)
+    ratio = np.sqrt(np.concatenate([[1.0], (np.cumsum((clean / implied) ** 2) / count)[:-1]]))
+    normal = -0.5 * ((returns - mean) / plain) ** 2 - np.log(plain) - 0.5 * np.log(2.0 * np.pi)
+    found = {
+        "one normal law of all days before": normal,
+        "EWMA 0.94 variance, Student-t": student(returns - mean, np.sqrt(variance)),
+        "yesterday's VIX, scaled, Student-t": student(returns - mean, implied * ratio),
+    }
+    return {name: values[told] for name, values in found.items()}
+
+
+def student(value: Floats, deviation: Floats) -> Floats:
+    """Return the log density of a Student-t with five degrees of freedom and this standard deviation."""
+    scale = deviation * np.sqrt(3.0 / 5.0)
+    constant = math.lgamma(3.0) - math.lgamma(2.5) - 0.5 * math.log(5.0 * math.pi)
+    return np.asarray(constant - 3.0 * np.log1p((value / scale) ** 2 / 5.0) - np.log(scale))
 
 
 def _fold(rows: LabelledDays, split: Split, seed: int) -> Floats:
@@ -215,7 +265,7 @@ def verdict(scores: tuple[Score, ...]) -> str:
     return f"**No demonstrated skill**: at 1 % it does not beat {', '.join(losers)}."
 
 
-def recorded_chain(folder: Path | None) -> str:
+def recorded_chain(folder: Path | None, ledger: TrialLedger) -> str:
     """Return the table of the ensemble on one recorded pair of days."""
     if folder is None or not (folder / TAPE).is_dir():
         return "The recorded option chains were not there when this page was made."
@@ -224,7 +274,10 @@ def recorded_chain(folder: Path | None) -> str:
         run = Run(
             out=Path(place) / "ensemble", seed=7, data=folder / TAPE, checkpoint=Path(place) / "c", tell=print
         )
-        outcome = trainer.train(read_training_config(trainer.config, None), run)
+        config = read_training_config(trainer.config, None)
+        with ledger.trial("ensemble", config.model_dump(mode="json"), TAPE) as trial:
+            outcome = trainer.train(config, run)
+            trial.finish(outcome.gains)
     facts = "; ".join(f"{key}: {value}" for key, value in outcome.facts.items() if key != "leak test")
     return f"{score_table(outcome.scores)}\n\n{verdict(outcome.scores)} {facts[0].upper()}{facts[1:]}."
 
@@ -240,7 +293,7 @@ def main() -> None:
         "data": f"{len(days):,} sessions to {to_date(days.date[-1])}: {days.source}.",
         "market regimes": market_regimes(days, ledger),
         "walk-forward": walked_forward(days, ledger),
-        "chain": recorded_chain(folder),
+        "chain": recorded_chain(folder, ledger),
         "simulated regimes": simulated_regimes(),
     }
     for name, content in parts.items():

@@ -240,6 +240,7 @@ def test_ctrl_c_takes_the_work_off_the_cluster(client: Client, files: list[str])
             *("--paths", str(1 << 30), "--cluster", client.scheduler.address),
         ],
         stdout=subprocess.DEVNULL, stderr=theirs,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # heard in a shell's background too
     )  # fmt: skip
     os.close(theirs)
     try:

@@ -187,12 +187,18 @@ def test_the_missing_extra_is_named(files: list[str]) -> None:
     assert MODULE_EXTRAS["pyarrow"] == "scenarios"
 
 
+def listening() -> None:
+    """Hear Ctrl-C, also where the tests run in the background of a shell that does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def on_a_terminal(words: list[str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start the command with a terminal as its standard error; return it and our end."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "optionsib.cli", "price", *words], stdout=subprocess.PIPE, stderr=theirs
-    )
+        [sys.executable, "-m", "optionsib.cli", "price", *words],
+        stdout=subprocess.PIPE, stderr=theirs, preexec_fn=listening,
+    )  # fmt: skip
     os.close(theirs)
     return process, ours
 

@@ -89,14 +89,14 @@ def test_ours_stands_beside_its_peers(shocks: Shocks) -> None:
                 judge_regimes(judged, np.argmax(found, axis=1))
                 for found in (
                     hmmlearn_filtered(training, rows, regimes=2, seed=seed),
-                    markov_regression_filtered(training, rows, regimes=2),
+                    markov_regression_filtered(training, rows, regimes=2, seed=seed),
                 )
             ]
         )
     accuracy = np.mean([one.balanced_accuracy for one in ours])
     false = np.mean([one.false_switches_a_year for one in ours])
     for peer in range(2):
-        assert accuracy > np.mean([one[peer].balanced_accuracy for one in theirs]) - 0.06
+        assert accuracy > np.mean([one[peer].balanced_accuracy for one in theirs]) - 0.03
         assert false < 0.33 * np.mean([one[peer].false_switches_a_year for one in theirs])
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from optionsib.common.errors import MissingExtraError
 
 Floats = NDArray[np.float64]
+_STARTS = 4  # the likeliest is kept, as in ours
 _SCALE = 100.0  # returns in percent: both fit badly on tiny numbers
 
 
@@ -28,10 +29,16 @@ def hmmlearn_filtered(training: Floats, rows: Floats, *, regimes: int, seed: int
         from hmmlearn.hmm import GaussianHMM
     except ModuleNotFoundError as error:
         raise MissingExtraError("research", "hmmlearn") from error
-    model = GaussianHMM(n_components=regimes, covariance_type="diag", n_iter=200, random_state=seed)
+    values = _SCALE * training[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(_SCALE * training[:, None])
+        models = [
+            GaussianHMM(
+                n_components=regimes, covariance_type="diag", n_iter=200, random_state=_STARTS * seed + start
+            ).fit(values)
+            for start in range(_STARTS)
+        ]
+    model = max(models, key=lambda one: float(one.score(values)))
     variance = model.covars_.reshape(regimes)
     order = np.argsort(variance, kind="stable")
     transition = np.asarray(model.transmat_)[np.ix_(order, order)]
@@ -46,7 +53,7 @@ def hmmlearn_filtered(training: Floats, rows: Floats, *, regimes: int, seed: int
     return found
 
 
-def markov_regression_filtered(training: Floats, rows: Floats, *, regimes: int) -> Floats:
+def markov_regression_filtered(training: Floats, rows: Floats, *, regimes: int, seed: int) -> Floats:
     """Return filtered probabilities (n, regimes) of ``rows`` (n,) by a MarkovRegression of ``training``."""
     try:
         from statsmodels.tsa.regime_switching.markov_regression import MarkovRegression
@@ -58,7 +65,7 @@ def markov_regression_filtered(training: Floats, rows: Floats, *, regimes: int) 
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fitted = model(training).fit(disp=False, maxiter=200, search_reps=5)
+        fitted = model(training).fit(disp=False, maxiter=200, search_reps=5, rng=np.random.default_rng(seed))
         found = np.asarray(model(rows).filter(fitted.params).filtered_marginal_probabilities)
     names = fitted.model.param_names
     variance = np.array([fitted.params[names.index(f"sigma2[{k}]")] for k in range(regimes)])

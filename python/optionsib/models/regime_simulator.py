@@ -26,10 +26,11 @@ _YEAR = 252.0
 
 @dataclass(frozen=True, slots=True)
 class RegimeScores:
-    """How filtered labels fared against the truth.
+    """How filtered labels fared against the truth; the definitions are ours.
 
     ``balanced_accuracy``: mean over regimes of the share of their days that were labelled so. ``lag_days``:
-    mean days from a true change to the first label of the new regime, at most as long as that regime lasted;
+    mean days from a true change to the first label of the new regime, at most as long as that regime lasted
+    (a label that flickers is right early by chance: read it beside the false switches);
     ``missed``: share of true changes that never got it. ``false_switches_a_year``: changes of the label to a
     regime that was not the true one on that day.
     """

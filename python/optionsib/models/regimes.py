@@ -78,7 +78,7 @@ class MarketRegimeClassifier:
         *,
         known_until_ns: int,
         regimes: int = 2,
-        noise: Noise = "student",
+        noise: Noise | Literal["likelier"] = "likelier",
         dwell: int = 3,
         switch_probability: float = 0.6,
         sure_probability: float = 0.95,
@@ -92,7 +92,8 @@ class MarketRegimeClassifier:
         known_until_ns
             When the last of these rows was known, UTC ns.
         noise
-            ``student`` (5 degrees of freedom) keeps single outliers from being regimes of their own.
+            ``student`` (5 degrees of freedom) keeps single outliers from being regimes of their own, and is
+            later to tell a change where there are none; ``likelier`` takes the one that fits better.
         dwell, switch_probability, sure_probability
             The label changes when another regime has had at least ``switch_probability`` for ``dwell`` rows,
             or at once when it has ``sure_probability``.
@@ -124,7 +125,10 @@ class MarketRegimeClassifier:
         spread = x.std(axis=0)
         if not (spread > 0.0).all():
             raise ModelError(f"column {int(np.argmin(spread))} does not vary")
-        transition, mean, scale, likelihood = _maximise(x / spread, regimes, noise, restarts, seed)
+        noises: tuple[Noise, ...] = ("gaussian", "student") if noise == "likelier" else (noise,)
+        fits = [_maximise(x / spread, regimes, one, restarts, seed) for one in noises]
+        chosen = int(np.argmax([fit[3].max() for fit in fits]))  # equally many parameters
+        transition, mean, scale, likelihood = fits[chosen]
         best = int(np.argmax(likelihood))
         order = np.argsort(np.log(scale[best]).sum(axis=1), kind="stable")
         return cls(
@@ -132,7 +136,7 @@ class MarketRegimeClassifier:
                 transition=_tuples(transition[best][np.ix_(order, order)]),
                 mean=_tuples(mean[best][order] * spread),
                 scale=_tuples(scale[best][order] * spread),
-                noise=noise,
+                noise=noises[chosen],
                 dwell=dwell,
                 switch_probability=switch_probability,
                 sure_probability=sure_probability,

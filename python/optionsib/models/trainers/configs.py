@@ -72,7 +72,7 @@ class RegimesTraining(DailyTraining):
     """A hidden Markov model of daily returns, filtered."""
 
     regimes: int = Field(default=2, ge=2, le=5)
-    noise: Literal["gaussian", "student"] = "student"
+    noise: Literal["gaussian", "student", "likelier"] = "likelier"
     dwell: int = Field(default=3, ge=1, description="sessions before the label changes")
     switch_probability: float = Field(default=0.6, ge=0.5, lt=1)
     sure_probability: float = Field(default=0.95, ge=0.5, le=1, description="the label changes at once")
