@@ -19,7 +19,15 @@ from optionsib.brokers.api import BrokerState
 from optionsib.bus.control import ControlClient
 from optionsib.bus.journal import JournalReader
 from optionsib.common.errors import BusError
-from optionsib.common.events import AnyEvent, Halted, OrderSubmitted, Resumed, SessionEnded, SessionStarted
+from optionsib.common.events import (
+    AnyEvent,
+    Halted,
+    OrderCancelRequested,
+    OrderSubmitted,
+    Resumed,
+    SessionEnded,
+    SessionStarted,
+)
 from optionsib.governance.audit import verify
 from optionsib.launchers.exchange import ExchangeSettings, RunningExchange, exchange_process
 from optionsib.launchers.state_folder import journal_path
@@ -172,10 +180,10 @@ def test_second_signal_leaves_at_once_and_restart_recovers(tmp_path: Path) -> No
             daemon.send_signal(signal.SIGTERM)
             daemon.send_signal(signal.SIGCONT)
             assert daemon.wait(timeout=PATIENCE_SECONDS) == 130
-        assert not any(isinstance(e, SessionEnded) for e in events_of(state))
-        assert broker_state(exchange).working_orders, "nobody cancelled: the second signal does not wait"
+        # An order may fill while the daemon stands still, but nobody cancels: a second signal does not wait.
+        assert not any(isinstance(e, SessionEnded | OrderCancelRequested) for e in events_of(state))
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
-            answer = wait_for(state, holds_and_works, daemon, "the recovered books")
+            answer = wait_for(state, lambda a: a["view"]["trades"], daemon, "the recovered books")
             assert answer["state"] == "running"
             daemon.send_signal(signal.SIGTERM)
             assert daemon.wait(timeout=PATIENCE_SECONDS) == 0
