@@ -49,7 +49,7 @@ def fit_members(
         rows = split.training
         if name == "vector_machine" and len(rows) > _LARGEST_KERNEL_FIT:
             rows = np.sort(generator.choice(rows, _LARGEST_KERNEL_FIT, replace=False))
-        model = _make(name, seed)
+        model = make_member(name, seed)
         model.fit(matrix[rows], label[rows])
         content = _export(name, model, matrix.shape[1])
         judged = matrix[split.validation]
@@ -88,7 +88,8 @@ def calibrate(probability: Floats, label: Labels) -> tuple[float, float]:
     )  # a forecast that points the wrong way counts for nothing
 
 
-def _make(name: str, seed: int) -> Any:
+def make_member(name: str, seed: int) -> Any:
+    """Return the unfitted scikit-learn estimator of member ``name``."""
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.impute import SimpleImputer
     from sklearn.neural_network import MLPClassifier
