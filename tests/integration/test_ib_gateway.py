@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from optionsib.brokers.api import BrokerState
@@ -66,6 +67,10 @@ def test_a_step_brings_its_quotes_and_its_time() -> None:
         assert computation is not None
         assert computation.delta is not None
         assert 0.0 < computation.delta <= 1.0
+        unknown = 999
+        values = world.gateway.model_values([100, unknown])
+        assert values[:, 0].tolist() == [computation.implied_volatility, computation.delta]
+        assert np.isnan(values[:, 1]).all()
 
         assert await world.step() == OPEN_NS + 2 * MINUTE_NS
         (quote,) = world.gateway.take_quotes()

@@ -100,12 +100,23 @@ def test_operators_day(tmp_path: Path) -> None:
     with exchange_process(real_exchange(), tmp_path / "exchange.log") as exchange:
         words = set_options(exchange, state, *HOLD)
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
-            wait_for(state, holds_and_works, daemon, "a trade and a working order")
+            answer = wait_for(state, holds_and_works, daemon, "a trade and a working order")
+            gap = answer["view"]["broker_gap"]
+            assert gap["contracts"] >= 20
+            assert max(gap["volatility"], gap["delta"]) < 0.02, gap
 
             shown = cli("status", *words)
             assert shown.returncode == 0, shown.stderr
             assert re.match(r"RUNNING  SIMX 2014-06-06 \(SIMULATED\)  1\d:\d\d", shown.stdout), shown.stdout
-            for heading in ("P&L", "Greeks", "vault", "open trades (", "working orders (", "last decisions"):
+            for heading in (
+                "P&L",
+                "Greeks",
+                "broker gap",
+                "vault",
+                "open trades (",
+                "working orders (",
+                "last decisions",
+            ):
                 assert heading in shown.stdout
             machine = json.loads(cli("status", "--json", *words).stdout)
             assert (machine["daemon"], machine["state"]) == ("running", "running")

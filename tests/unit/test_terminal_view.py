@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from optionsib.common.events import PortfolioSnapshot, VaultState
-from optionsib.common.session_view import DecisionLine, OrderLine, SessionView, TradeLine
+from optionsib.common.session_view import BrokerGap, DecisionLine, OrderLine, SessionView, TradeLine
 from optionsib.common.types import MINUTE_NS
 from optionsib.dashboard.terminal import TerminalView, render
 
@@ -55,6 +55,7 @@ def make_view(at_ns: int = OPEN_NS + 75 * MINUTE_NS, state: str = "running") -> 
             DecisionLine(at_ns, "C000001", "14-07-19 +70C -72.5C", "approved", "open at 0.99"),
             DecisionLine(at_ns, "C000002", "14-07-19 +75C -77.5C", "model", "probability 0.41"),
         ),
+        broker_gap=BrokerGap(contracts=98, volatility=0.0123, delta=0.004, largest_volatility=0.2),
         counts={"approved": 1, "model": 1, "fills": 1},
     )
 
@@ -75,6 +76,11 @@ def test_everything_is_on_the_screen() -> None:
         "no demonstrated skill; 1 USD = 1 USDT here",
         "-12.34",
         "9,900.00",
+        "1.2 pt | 0.004",
+        "+12.5 | +1.25",
+        "-35.0 | -70.0",
+        "owed | settled",
+        "chain",
         "14-07-19 +70C -72.5C",
         "refused by model",
         "probability 0.41",
@@ -86,8 +92,8 @@ def test_everything_is_on_the_screen() -> None:
 
 def test_a_narrow_terminal_keeps_the_essentials() -> None:
     text = drawn(make_view(state="halted: drill"), 90)
-    assert "SIMULATED" in text
-    assert "halted: drill" in text
+    for words in ("SIMULATED", "halted: drill", "no demonstrated skill", "-12.34", "+12.5 | +1.25", "chain"):
+        assert words in text, words
 
 
 def test_a_pipe_gets_one_line_per_half_hour() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from optionsib.brokers.ib.health import GatewayHealth
 from optionsib.common.events import BrokerEvent, Execution, OrderUpdate, Quote
@@ -111,6 +113,10 @@ class BrokerAPI(Protocol):
 
     def take_quotes(self) -> list[Quote]:
         """Return the contracts whose quote changed since the last call, by rising ``con_id``."""
+        ...
+
+    def model_values(self, con_ids: Sequence[int]) -> NDArray[np.float64]:
+        """Return the broker's own implied volatilities (annualised) and deltas (2, n); NaN = none sent."""
         ...
 
     def take_events(self) -> list[BrokerEvent]:

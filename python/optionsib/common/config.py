@@ -96,6 +96,11 @@ class GatewayConfig(Section):
     client_id_patience_seconds: float = Field(
         default=300.0, ge=0, description="how long an old session may hold the client id (326)"
     )
+    greeks_tolerance: float = Field(
+        default=0.05,
+        gt=0,
+        description="largest median distance of our volatilities and deltas from the broker's",
+    )
     quiet_windows: tuple[QuietWindow, ...] = (
         QuietWindow(name="daily restart", start="23:45", minutes=15),
         QuietWindow(name="weekly login", start="01:00", minutes=60, days=("sun",)),

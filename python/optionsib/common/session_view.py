@@ -40,6 +40,15 @@ class DecisionLine(msgspec.Struct, frozen=True):
     reason: str
 
 
+class BrokerGap(msgspec.Struct, frozen=True):
+    """Distance of our values from the broker's own, medians over ``contracts``; per 1.00."""
+
+    contracts: int
+    volatility: float
+    delta: float
+    largest_volatility: float
+
+
 class SessionView(msgspec.Struct, frozen=True):
     """The whole picture."""
 
@@ -57,4 +66,5 @@ class SessionView(msgspec.Struct, frozen=True):
     trades: tuple[TradeLine, ...]
     orders: tuple[OrderLine, ...]
     decisions: tuple[DecisionLine, ...]
+    broker_gap: BrokerGap | None  # None = too little is known
     counts: dict[str, int]  # "approved", "model", "strategy", "risk", "vault", "gate", "fills"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
 
 from rich import box
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.layout import Layout
 from rich.live import Live
 from rich.panel import Panel
@@ -17,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from optionsib.common.events import VaultState
-from optionsib.common.session_view import SessionView
+from optionsib.common.session_view import BrokerGap, SessionView
 from optionsib.common.types import MINUTE_NS, MONEY_SCALE, PRICE_SCALE, SECOND_NS
 
 NEW_YORK = ZoneInfo("America/New_York")
 REPORT_EVERY_NS = 30 * MINUTE_NS
+WIDE = 170  # columns from which the portfolio stands beside trades and orders
 OUTCOME_STYLE = {
     "approved": "green",
     "model": "yellow",
@@ -93,18 +96,37 @@ def one_line(view: SessionView) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    view: SessionView
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view = self.view
+        wide = options.max_width >= WIDE
+        pairs = _portfolio(view)
+        portfolio = Panel(
+            _pairs(pairs, columns=1 if wide else 2),
+            title="Portfolio and vault (USD = USDT here)",
+            box=box.ROUNDED,
+        )
+        header, decisions = Layout(_header(view), size=5), Layout(_decisions(view), ratio=1, minimum_size=5)
+        trades, orders = Layout(_trades(view), minimum_size=4), Layout(_orders(view), minimum_size=4)
+        layout = Layout()
+        if wide:
+            books = Layout(size=len(pairs) + 2)
+            books.split_row(Layout(portfolio, ratio=2), trades, orders)
+            trades.ratio = orders.ratio = 3
+            layout.split_column(header, books, decisions)
+        else:
+            layout.split_column(
+                header, Layout(portfolio, size=len(pairs) // 2 + 2), trades, orders, decisions
+            )
+        yield layout
+
+
 def render(view: SessionView) -> RenderableType:
-    """Return the picture as a rich layout."""
-    layout = Layout()
-    layout.split_column(
-        Layout(_header(view), size=6),
-        Layout(name="middle", size=12),
-        Layout(_decisions(view), ratio=1, minimum_size=8),
-    )
-    layout["middle"].split_row(
-        Layout(_portfolio(view), ratio=2), Layout(_trades(view), ratio=3), Layout(_orders(view), ratio=3)
-    )
-    return layout
+    """Return the picture, which arranges itself by the width of the terminal."""
+    return _Picture(view)
 
 
 def _header(view: SessionView) -> RenderableType:
@@ -121,19 +143,24 @@ def _header(view: SessionView) -> RenderableType:
     )
     notice = Text("; ".join(view.notices), style="dim")
     badge = "[black on yellow] SIMULATED [/] " if view.simulated else ""
+    rows = Table.grid(expand=True)
+    for row in (line, ProgressBar(total=total, completed=done), notice):
+        rows.add_row(row)
     return Panel(
-        Group(line, ProgressBar(total=total, completed=done), notice),
+        rows,
         title=f"{badge}[bold]{view.title}[/]",
         box=box.ROUNDED,
     )
 
 
-def _pairs(rows: list[tuple[str, RenderableType]]) -> Table:
+def _pairs(rows: Sequence[tuple[str, RenderableType]], columns: int) -> Table:
     table = Table.grid(expand=True, padding=(0, 1))
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    for name, value in rows:
-        table.add_row(name, value)
+    for _ in range(columns):
+        table.add_column(style="dim", no_wrap=True)
+        table.add_column(justify="right", no_wrap=True)
+    height = -(-len(rows) // columns)
+    for first in range(height):
+        table.add_row(*(cell for pair in rows[first::height] for cell in pair))
     return table
 
 
@@ -146,34 +173,34 @@ def _chain_words(vault: VaultState) -> str:
     return f"{vault.under_way} under way{took}" if vault.under_way else f"settled{took}"
 
 
-def _portfolio(view: SessionView) -> RenderableType:
+def _gap_words(gap: BrokerGap | None) -> str:
+    """Return the median distance of our volatilities (percentage points) and deltas from the broker's."""
+    return "-" if gap is None else f"{100 * gap.volatility:.1f} pt | {gap.delta:.3f}"
+
+
+def _portfolio(view: SessionView) -> list[tuple[str, RenderableType]]:
     book, vault = view.portfolio, view.vault
-    return Panel(
-        _pairs(
-            [
-                ("P&L after fees", money_text(book.equity)),
-                ("realised", money_text(book.realized)),
-                ("unrealised", money_text(book.unrealized)),
-                ("fees", money_text(book.fees, sign=False)),
-                ("delta", f"{book.delta:+.1f}"),
-                ("gamma", f"{book.gamma:+.2f}"),
-                ("vega (per 1.00)", f"{book.vega:+.1f}"),
-                ("theta (per year)", f"{book.theta:+.1f}"),
-                ("vault free", money_text(vault.free, sign=False)),
-                (
-                    "reserved | escrow",
-                    f"{vault.reserved / MONEY_SCALE:,.2f} | {vault.escrow / MONEY_SCALE:,.2f}",
-                ),
-                (
-                    "owed | settled",
-                    f"{vault.receivable / MONEY_SCALE:,.2f} | {vault.settled / MONEY_SCALE:+,.2f}",
-                ),
-                ("chain", _chain_words(vault)),
-            ]
+    return [
+        ("P&L after fees", money_text(book.equity)),
+        (
+            "realised | unrealised",
+            Text.assemble(money_text(book.realized), " | ", money_text(book.unrealized)),
         ),
-        title="Portfolio and vault (USD = USDT here)",
-        box=box.ROUNDED,
-    )
+        ("fees", money_text(book.fees, sign=False)),
+        ("delta | gamma", f"{book.delta:+.1f} | {book.gamma:+.2f}"),
+        ("vega | theta a year", f"{book.vega:+.1f} | {book.theta:+.1f}"),
+        ("IV | delta off broker", _gap_words(view.broker_gap)),
+        ("vault free", money_text(vault.free, sign=False)),
+        (
+            "reserved | escrow",
+            f"{vault.reserved / MONEY_SCALE:,.2f} | {vault.escrow / MONEY_SCALE:,.2f}",
+        ),
+        (
+            "owed | settled",
+            f"{vault.receivable / MONEY_SCALE:,.2f} | {vault.settled / MONEY_SCALE:+,.2f}",
+        ),
+        ("chain", _chain_words(vault)),
+    ]
 
 
 def _trades(view: SessionView) -> RenderableType:

@@ -57,6 +57,12 @@ def _head(state: str, view: SessionView) -> Iterator[str]:
         f"  Greeks       delta {book.delta:+.1f}, gamma {book.gamma:+.2f}, "
         f"vega {book.vega:+.1f} per 1.00, theta {book.theta:+.1f} a year"
     )
+    if view.broker_gap is not None:
+        gap = view.broker_gap
+        yield (
+            f"  broker gap   medians of {gap.contracts} contracts: volatility {gap.volatility:.4f} (largest "
+            f"{gap.largest_volatility:.4f}), delta {gap.delta:.4f}"
+        )
     yield (
         f"  vault        free {vault.free / MONEY_SCALE:,.2f}, reserved {vault.reserved / MONEY_SCALE:,.2f}, "
         f"escrow {vault.escrow / MONEY_SCALE:,.2f}, owed {vault.receivable / MONEY_SCALE:,.2f} USDT; "

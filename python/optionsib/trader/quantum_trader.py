@@ -50,6 +50,7 @@ from optionsib.risk.limits import LimitChecker
 from optionsib.strategies.candidates import (
     SequentialIds,
 )
+from optionsib.trader.broker_gap import BrokerGapWatch
 from optionsib.trader.by_hand import OrdersByHand
 from optionsib.trader.decisions import Decisions
 from optionsib.trader.lines import merge_quotes, nearest_first
@@ -136,6 +137,7 @@ class QuantumTrader:
         self._ids = SequentialIds()
         self._market = ChainState(chain.underlying, chain.options)
         self._features = FeatureEngine(config.features, curve)
+        self._broker_gap = BrokerGapWatch(config.gateway.greeks_tolerance)
         self.desk = OrderDesk(
             broker=broker,
             bus=bus,
@@ -378,6 +380,7 @@ class QuantumTrader:
         self._market.observe(at_ns, quotes)
         chain = self._market.snapshot(at_ns)
         features = self._features.step(chain)
+        self._broker_gap.step(features, self._broker.model_values([c.con_id for c in features.contracts]))
         share = chain.underlying.con_id  # what an exercise or an assignment may deliver
 
         def column(options: NDArray[np.float64], of_share: float) -> NDArray[np.float64]:
@@ -426,7 +429,8 @@ class QuantumTrader:
                 self._bus.publish(smile)
         self.view = self.narrator.picture(
             chain,
-            notices=self.models.notices,
+            notices=(*self.models.notices, *self._broker_gap.notices),
+            broker_gap=self._broker_gap.last,
             session=(self._chain.session_open_ns, self._chain.session_close_ns),
             state=self.state,
             portfolio=portfolio,

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from optionsib.common.events import ApprovedOrder, DecisionRecord, PortfolioSnapshot, VaultState
-from optionsib.common.session_view import DecisionLine, OrderLine, SessionView, TradeLine
+from optionsib.common.session_view import BrokerGap, DecisionLine, OrderLine, SessionView, TradeLine
 from optionsib.common.types import PRICE_SCALE, Contract, OrderLeg
 from optionsib.data.live.chain import ChainSnapshot
 from optionsib.execution.orders import OrderRecord
@@ -67,6 +67,7 @@ class Narrator:
         chain: ChainSnapshot,
         *,
         notices: Sequence[str],
+        broker_gap: BrokerGap | None,
         session: tuple[int, int],
         state: str,
         portfolio: PortfolioSnapshot,
@@ -114,5 +115,6 @@ class Narrator:
                 for record in orders
             ),
             decisions=tuple(self._lines),
+            broker_gap=broker_gap,
             counts=dict(self.counts),
         )

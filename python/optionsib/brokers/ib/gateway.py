@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from optionsib.brokers.api import BrokerState, MarginPreview, MessageTap, OptionChain
 from optionsib.brokers.ib.broker_state import StateQuery
 from optionsib.brokers.ib.chain import ChainLoader
@@ -253,6 +256,18 @@ class IBGateway:
         """Return the broker's own model values of an option, None where it sent none."""
         raw = self._market.computations.get(con_id)
         return None if raw is None else computation_from_wire(raw)
+
+    def model_values(self, con_ids: Sequence[int]) -> NDArray[np.float64]:
+        """Return the broker's own implied volatilities (annualised) and deltas (2, n); NaN = none sent."""
+        found = np.full((2, len(con_ids)), np.nan)
+        for column, con_id in enumerate(con_ids):
+            known = self.broker_computation(con_id)
+            if known is not None:
+                found[:, column] = (
+                    np.nan if known.implied_volatility is None else known.implied_volatility,
+                    np.nan if known.delta is None else known.delta,
+                )
+        return found
 
     def stale_quotes(self) -> dict[int, str]:
         """Return the watched contracts whose quotes must not be traded on, and why."""
