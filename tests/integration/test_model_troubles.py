@@ -210,6 +210,20 @@ def test_a_hanging_model(tmp_path: Path) -> None:
     assert sum(late) <= 3 + MINUTES // 5
 
 
+def test_a_late_model_is_heard_again(tmp_path: Path) -> None:
+    turns = iter((signal.SIGSTOP, signal.SIGCONT))
+
+    def pause(day: Day) -> None:
+        for turn in turns:
+            os.kill(day.pid, turn)
+            break
+
+    day = played(tmp_path, pause, patience=0.2)
+    later = [e for e in events(tmp_path) if isinstance(e, Prediction) and e.known_at_ns > day.broken_ns]
+    assert "late: no forecast within 0.2 s" in later[0].abstain
+    assert any(not one.abstain for one in later[1:]), "one late forecast must not silence a model for good"
+
+
 def test_a_crashing_model(tmp_path: Path) -> None:
     def kill(day: Day) -> None:
         if day.models._live is not None and day.models._live.process.is_running:
