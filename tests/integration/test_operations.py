@@ -22,7 +22,6 @@ from optionsib.common.errors import BusError
 from optionsib.common.events import (
     AnyEvent,
     Halted,
-    OrderCancelRequested,
     OrderSubmitted,
     Resumed,
     SessionEnded,
@@ -191,8 +190,8 @@ def test_second_signal_leaves_at_once_and_restart_recovers(tmp_path: Path) -> No
             daemon.send_signal(signal.SIGTERM)
             daemon.send_signal(signal.SIGCONT)
             assert daemon.wait(timeout=PATIENCE_SECONDS) == 130
-        # An order may fill while the daemon stands still, but nobody cancels: a second signal does not wait.
-        assert not any(isinstance(e, SessionEnded | OrderCancelRequested) for e in events_of(state))
+        # Two threads may take them in any order; the first may have begun to cancel, but nobody waited for it.
+        assert not any(isinstance(e, SessionEnded) for e in events_of(state))
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
             answer = wait_for(state, lambda a: a["view"]["trades"], daemon, "the recovered books")
             assert answer["state"] == "running"
