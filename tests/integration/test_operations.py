@@ -190,7 +190,7 @@ def test_second_signal_leaves_at_once_and_restart_recovers(tmp_path: Path) -> No
             daemon.send_signal(signal.SIGTERM)
             daemon.send_signal(signal.SIGCONT)
             assert daemon.wait(timeout=PATIENCE_SECONDS) == 130
-        # Two threads may take them in any order; the first may have begun to cancel, but nobody waited for it.
+        # Two threads may take them in any order; the first may have begun to cancel; nobody waited for it.
         assert not any(isinstance(e, SessionEnded) for e in events_of(state))
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
             answer = wait_for(state, lambda a: a["view"]["trades"], daemon, "the recovered books")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 
+import numpy as np
 import pytest
 
 from optionsib.brokers.ib.conversions import (
     computation_from_wire,
     expiry_instant,
+    model_values_from_wire,
     money_from_text,
     price_from_wire,
     quote_price,
@@ -76,6 +78,17 @@ def test_sentinels_of_the_model_are_unknown() -> None:
         -0.02,
         52.0,
     )
+
+
+def test_model_values_are_those_of_each_computation() -> None:
+    pairs = [(0.2, -0.4), (-1.0, 0.5), (0.3, -2.0), (None, -1.0), (UNSET, UNSET), (float("inf"), 0.0)]
+    raws = [OptionComputation(1, iv, delta, 1.5, 0.0, 0.03, 0.1, -0.02, 52.0) for iv, delta in pairs]
+    one_by_one = [computation_from_wire(raw) for raw in raws]
+    expected = [[one.implied_volatility for one in one_by_one], [one.delta for one in one_by_one]]
+    found = model_values_from_wire([*raws, None])
+    np.testing.assert_array_equal(found[:, :-1], np.array(expected, dtype=np.float64))
+    assert np.isnan(found[:, -1]).all()
+    assert model_values_from_wire([]).shape == (2, 0)
 
 
 def details(date: str, real: str = "", time: str = "", where: str = "") -> ContractDetails:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from optionsib.brokers.ib.library import Contract as IBContract
 from optionsib.brokers.ib.library import ContractDetails, OptionComputation, PriceIncrement
@@ -119,6 +121,15 @@ def computation_from_wire(raw: OptionComputation) -> BrokerComputation:
         option_price=known(raw.optPrice, -1.0),
         underlying_price=known(raw.undPrice, -1.0),
     )
+
+
+def model_values_from_wire(raws: Sequence[OptionComputation | None]) -> NDArray[np.float64]:
+    """Return implied volatilities and deltas (2, n) as ``computation_from_wire`` does; NaN = none."""
+    absent = (np.nan, np.nan)
+    pairs = [absent if raw is None else (raw.impliedVol, raw.delta) for raw in raws]
+    found = np.array(pairs, dtype=np.float64).reshape(-1, 2).T  # None becomes NaN
+    unknown = (found == np.array([[-1.0], [-2.0]])) | ~(np.abs(found) < _UNSET)
+    return np.where(unknown, np.nan, found)
 
 
 def zone(name: str) -> ZoneInfo:

@@ -13,7 +13,11 @@ from optionsib.brokers.api import BrokerState, MarginPreview, MessageTap, Option
 from optionsib.brokers.ib.broker_state import StateQuery
 from optionsib.brokers.ib.chain import ChainLoader
 from optionsib.brokers.ib.connection import Connection
-from optionsib.brokers.ib.conversions import BrokerComputation, computation_from_wire
+from optionsib.brokers.ib.conversions import (
+    BrokerComputation,
+    computation_from_wire,
+    model_values_from_wire,
+)
 from optionsib.brokers.ib.health import GatewayHealth
 from optionsib.brokers.ib.history import Bar, HistoryQueue
 from optionsib.brokers.ib.inbox import Inbox
@@ -259,15 +263,7 @@ class IBGateway:
 
     def model_values(self, con_ids: Sequence[int]) -> NDArray[np.float64]:
         """Return the broker's own implied volatilities (annualised) and deltas (2, n); NaN = none sent."""
-        found = np.full((2, len(con_ids)), np.nan)
-        for column, con_id in enumerate(con_ids):
-            known = self.broker_computation(con_id)
-            if known is not None:
-                found[:, column] = (
-                    np.nan if known.implied_volatility is None else known.implied_volatility,
-                    np.nan if known.delta is None else known.delta,
-                )
-        return found
+        return model_values_from_wire([self._market.computations.get(con_id) for con_id in con_ids])
 
     def stale_quotes(self) -> dict[int, str]:
         """Return the watched contracts whose quotes must not be traded on, and why."""
