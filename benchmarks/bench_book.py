@@ -25,7 +25,8 @@ from benchmarks.harness import Contender, Ratio, Row, SelfTimed, compare
 from benchmarks.peer_process import PeerProcess
 from optionsib.book import ASK, BID, RECORD_DTYPE, TOP_DTYPE, Action, ChainBook, OrderBook
 
-MESSAGES = 200_000
+MESSAGES = 1_000_000
+FAR_MESSAGES = 200_000  # where peers take milliseconds for a hundred
 CPP_MESSAGES = 1_000_000
 LIVE_ORDERS = (1_000, 10_000, 100_000)
 STREAMS = [(live, 1) for live in LIVE_ORDERS] + [(102_400, 512)]
@@ -199,7 +200,8 @@ def null_calls(count: int) -> SelfTimed:
 
 def python_rows(programs: Path, process: PeerProcess, live: int) -> list[Row]:
     """Measure batch and single calls on one stream."""
-    stream = Stream(programs, live, 1, MESSAGES)
+    messages = MESSAGES if live <= 10_000 else FAR_MESSAGES
+    stream = Stream(programs, live, 1, messages)
     stream.check_tops()
     warm_rows, rows = stream.rows(stream.warm_up), stream.rows(stream.messages)
     prefix, steps = f"live{live}", stream.steps()
@@ -235,14 +237,14 @@ def python_rows(programs: Path, process: PeerProcess, live: int) -> list[Row]:
         timed(warmed, lambda book: book.apply_batch(stream.messages), top_of),
         {"plain Python": plain,
          **peers(nautilus_trader_batch="nautilus batch", hftbacktest_L3=f"hftbacktest {hft}")},
-        same_top, rounds=ROUNDS, items=MESSAGES, skipped=skipped,
+        same_top, rounds=ROUNDS, items=messages, skipped=skipped,
     )  # fmt: skip
     call = compare(
         f"book apply() a message, {live} live",
         timed(warmed, lambda book: play(book, rows), top_of),
         {"plain Python": plain, **peers(nautilus_trader_apply_delta="nautilus call"),
-         "floor: null call": null_calls(MESSAGES)},
-        same_top, rounds=ROUNDS, items=MESSAGES, skipped=skipped,
+         "floor: null call": null_calls(messages)},
+        same_top, rounds=ROUNDS, items=messages, skipped=skipped,
     )  # fmt: skip
     return [batch, call]
 
