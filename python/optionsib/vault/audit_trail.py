@@ -35,8 +35,8 @@ def audit_trail(
     Returns
     -------
     AuditTrail
-        A log that the runtime cut off shows as a gap in the sequence: what is missing follows from the
-        instructions of the transaction that is named.
+        A log that the runtime cut off, and that ``cut_logs`` could not complete, shows as a gap in the
+        sequence.
     """
     audit, sequence = first_audit(program, vault, account.cluster), 0
     records: list[AuditRecord] = []

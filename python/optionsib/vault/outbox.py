@@ -166,7 +166,11 @@ class Outbox:
             whole = True
             for entry in await self._vault.history(self._last_record):
                 before = [event.record.sequence - 1 for event in entry.events[:1]]
-                whole = whole and all(n < 0 or f"chain {n}" in self.ledger.books for n in before)
+                whole = (
+                    whole
+                    and entry.is_whole
+                    and all(n < 0 or f"chain {n}" in self.ledger.books for n in before)
+                )
                 for event in entry.events:
                     self.ledger.book(event.record, paid=self._pays, signature=entry.signature)
                 if whole:  # what a node's log left out before this one may still come

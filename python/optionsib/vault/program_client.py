@@ -220,7 +220,7 @@ def audit_events(logs: Iterable[str], program: Pubkey) -> Iterator[AuditEvent]:
     """Yield the audit records that ``program`` put into the log of a transaction, in order.
 
     Lines that other programs log are passed over, whatever they look like: the next hash of the chain is no
-    secret. A log that the node cut off gives what stands before that; the caller checks sequence and chain.
+    secret. A log that the node cut off gives what stands before that; ``cut_logs`` finds the rest.
     """
     running: list[str] = []
     for line in logs:

@@ -13,8 +13,9 @@ from solders.pubkey import Pubkey
 
 from optionsib.common.errors import SettlementError
 from optionsib.common.ports import Clock
+from optionsib.vault.cut_logs import completed, vault_calls
 from optionsib.vault.deploy import program_data_address
-from optionsib.vault.program_client import TradeAccount, VaultAddresses, audit_events
+from optionsib.vault.program_client import TradeAccount, VaultAddresses, audit_events, first_audit
 from optionsib.vault.program_instructions import VaultProgram
 from optionsib.vault.readings import (
     CLOCK_SYSVAR,
@@ -75,6 +76,7 @@ class VaultReader:
         self.commitment = commitment
         self._rpc, self._clock = rpc, clock
         self._cluster: bytes | None = None
+        self._anchor: tuple[str, int, bytes] | None = None  # signature; number and audit hash after it
         self._slot = 0  # of the newest reading; what shows less is past
 
     async def cluster(self) -> bytes:
@@ -207,11 +209,32 @@ class VaultReader:
     async def history(self, after: str | None = None) -> list[HistoryEntry]:
         """Return all transactions that name the vault, oldest first; only those after a signature if given.
 
+        Events that a node's log left out are there where they are proven (``cut_logs``).
+
         Raises
         ------
         SettlementError
             If the node has no longer one of them.
         """
+        found = await self._fetched(after)
+        first = self._anchor if self._anchor is not None and self._anchor[0] == after else None
+        if not all(entry.is_whole for entry in found):
+            if after is not None and first is None:
+                earlier = {entry.signature for entry in found}
+                return [entry for entry in await self.history() if entry.signature in earlier]
+            reading = await self.read()
+            if reading.vault is not None:
+                place = (self.program.program, self.addresses.vault)
+                sequence, audit = first[1:] if first else (0, first_audit(*place, reading.vault.cluster))
+                found = completed(
+                    found, reading.vault, self.program, place[1], sequence=sequence, audit=audit
+                )
+        events = [event for entry in found for event in entry.events]
+        if found and events and all(entry.is_whole for entry in found):
+            self._anchor = (found[-1].signature, events[-1].record.sequence + 1, events[-1].audit)
+        return found
+
+    async def _fetched(self, after: str | None) -> list[HistoryEntry]:
         found: list[str] = []
         commitment: Commitment = "confirmed" if self.commitment == "processed" else self.commitment
         while True:
@@ -241,6 +264,8 @@ class VaultReader:
         with decoding("getTransaction"):
             events = () if error else tuple(audit_events(whole.meta.logMessages or (), self.program.program))
             wire = base64.b64decode(whole.transaction[0], validate=True)
+            place = (self.program.program, self.addresses.vault)
+            calls = () if error else tuple(vault_calls(wire, whole.meta, *place))
         return HistoryEntry(
             signature=signature,
             slot=whole.slot,
@@ -248,6 +273,7 @@ class VaultReader:
             error=error_name(error)[0] if error else "",
             fee=whole.meta.fee,
             wire=wire,
+            calls=calls,
             events=tuple(event for event in events if event.vault == self.addresses.vault),
         )
 

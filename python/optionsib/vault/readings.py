@@ -96,8 +96,20 @@ class SignatureStatus(msgspec.Struct, frozen=True, kw_only=True):
         return COMMITMENTS.index(self.commitment) >= COMMITMENTS.index(commitment)
 
 
+class Call(msgspec.Struct, frozen=True):
+    """An instruction that the program accepted; ``moved``: the tokens that it moved first, base units."""
+
+    kind: str
+    data: bytes
+    trade: Pubkey | None
+    moved: int
+
+
 class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that names the vault, oldest first in a history; ``fee`` in lamports."""
+    """A transaction that names the vault, oldest first in a history; ``fee`` in lamports.
+
+    ``calls``: what the program accepted for the vault, in order; each leaves an event, where all are known.
+    """
 
     signature: str
     slot: int
@@ -105,7 +117,13 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     error: str
     fee: int
     wire: bytes
+    calls: tuple[Call, ...]
     events: tuple[AuditEvent, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its events are known."""
+        return len(self.events) >= len(self.calls)
 
 
 Unsigned = Annotated[int, msgspec.Meta(ge=0)]  # up to 64 bits: the JSON decoder refuses more
@@ -146,12 +164,37 @@ class SignatureShape(msgspec.Struct, frozen=True):
     signature: str
 
 
+class InnerShape(msgspec.Struct, frozen=True):
+    """An instruction that a program called; ``data`` is base58."""
+
+    programIdIndex: Unsigned  # noqa: N815
+    accounts: list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
+    data: str
+    stackHeight: Unsigned | None = None  # noqa: N815
+
+
+class InnerGroupShape(msgspec.Struct, frozen=True):
+    """All that programs called below one instruction of the transaction."""
+
+    index: Unsigned
+    instructions: list[InnerShape]
+
+
+class LoadedShape(msgspec.Struct, frozen=True):
+    """Addresses that a transaction took from tables."""
+
+    writable: list[str]
+    readonly: list[str]
+
+
 class MetaShape(msgspec.Struct, frozen=True):
     """What became of a transaction."""
 
     fee: Unsigned
     err: Any = None
     logMessages: list[str] | None = None  # noqa: N815
+    innerInstructions: list[InnerGroupShape] | None = None  # noqa: N815
+    loadedAddresses: LoadedShape | None = None  # noqa: N815
 
 
 class TransactionShape(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from optionsib.vault.base58 import unbase58
 from optionsib.vault.localnet.bank import COMMITMENTS, Bank, Commitment
 from optionsib.vault.localnet.errors import (
     INVALID_PARAMS,
@@ -19,7 +20,6 @@ from optionsib.vault.localnet.errors import (
     RpcError,
     invalid_params,
 )
-from optionsib.vault.localnet.outcome import unbase58
 
 MAXIMUM_WIRE_BYTES = 1232
 _ALIASES: dict[str, Commitment] = {

@@ -12,9 +12,9 @@ from solders.message import from_bytes_versioned
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
+from optionsib.vault.base58 import base58
 from optionsib.vault.localnet.bank import RECENT_BLOCKHASHES, Bank, Commitment
 from optionsib.vault.localnet.errors import BLOCK_NOT_AVAILABLE, INVALID_PARAMS, RpcError, invalid_params
-from optionsib.vault.localnet.outcome import base58
 from optionsib.vault.localnet.params import (
     MAXIMUM_WIRE_BYTES,
     Params,

@@ -12,6 +12,7 @@ from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import TransactionMetadata
 
 from optionsib.common.types import SECOND_NS
+from optionsib.vault.base58 import base58
 from optionsib.vault.localnet.bank import Bank, is_writable
 from optionsib.vault.localnet.errors import (
     INVALID_PARAMS,
@@ -21,7 +22,7 @@ from optionsib.vault.localnet.errors import (
     invalid_params,
 )
 from optionsib.vault.localnet.network import Network
-from optionsib.vault.localnet.outcome import base58, error_json, error_text, inner_instructions, return_data
+from optionsib.vault.localnet.outcome import error_json, error_text, inner_instructions, return_data
 from optionsib.vault.localnet.params import Params, to_address, to_signature, to_transaction, whole_number
 from optionsib.vault.localnet.reading import Handler, Reading
 from optionsib.vault.localnet.store import Landed
