@@ -61,7 +61,9 @@ MEANING = {
     VaultCondition.COMMISSION_MISSING: "the broker's commission of a close is overdue: ask the broker",
     VaultCondition.ATTESTOR_DOWN: "the attestor does not answer: start `optionsib vault attestor`",
     VaultCondition.ATTESTATION_REFUSED: "the attestor comes to another result: compare both figures",
-    VaultCondition.LEDGER_MISMATCH: "chain and ledger differ: run `optionsib vault verify`",
+    VaultCondition.LEDGER_MISMATCH: (
+        "chain and ledger differ, or a confirmed transaction was rolled back: run `optionsib vault verify`"
+    ),
     VaultCondition.HEARTBEAT_LATE: "the chain has not heard of the engine: trades may be released",
     VaultCondition.DELIVERED: (
         "options of a trade were exercised, assigned or have expired: what is left is closed, then it settles"

@@ -26,7 +26,7 @@ from optionsib.vault.conditions import Limits, VaultCondition
 from optionsib.vault.ledger import VaultLedger
 from optionsib.vault.ledger_state import IntentState
 from optionsib.vault.preparation import Preparation, TradeGoneError
-from optionsib.vault.program_client import ProgramError
+from optionsib.vault.program_client import ProgramError, VaultAccount
 from optionsib.vault.readings import Prepared, VaultReading
 from optionsib.vault.rpc import RpcRefusedError, RpcUnavailableError, TransactionRefusedError
 from optionsib.vault.signers import Signer, SignerError
@@ -54,6 +54,11 @@ class Outbox:
         self._commit, self._clock, self._limits = commit, clock, limits
         self._submitted: set[str] = set()
         self._last_record: str | None = None
+        self._head = (
+            -1,
+            b"",
+            0,
+        )  # of the newest record that was read: number and audit hash after it, its slot
         self._attestor_silence = ""  # why it does not answer, found in this round
         self.reading: VaultReading | None = None
         self.troubles: dict[int, tuple[VaultCondition, str]] = {}  # of an intent; 0: of the whole
@@ -173,16 +178,30 @@ class Outbox:
                 )
                 for event in entry.events:
                     self.ledger.book(event.record, paid=self._pays, signature=entry.signature)
+                    self._head = (event.record.sequence + 1, event.audit, entry.slot)
                 if whole:  # what a node's log left out before this one may still come
                     self._last_record = entry.signature
         self.reading, self.ledger.chain_time = reading, reading.chain_time
         if reading.vault is not None:
             self.ledger.highest = reading.vault.highest_id
-        if reading.vault is not None and reading.vault.sequence > self.ledger.records:
-            self.troubles[0] = (
-                VaultCondition.LEDGER_MISMATCH,
-                f"the chain has {reading.vault.sequence} records, its log shows {self.ledger.records}",
+        difference = "" if reading.vault is None else self._difference(reading.vault, reading.slot)
+        if difference:
+            self.troubles[0] = (VaultCondition.LEDGER_MISMATCH, difference)
+
+    def _difference(self, account: VaultAccount, slot: int) -> str:
+        """Compare the vault's account with the records that are booked."""
+        chain, booked = account.sequence, self.ledger.records
+        if chain > booked:
+            return f"the chain has {chain} records, its log shows {booked}"
+        sequence, audit, booked_slot = self._head
+        if slot < booked_slot:
+            return ""  # the account is older than what its log has shown since
+        if chain < booked or (chain == sequence and account.audit != audit):
+            return (
+                f"{booked} records are booked, at slot {slot} the chain has {chain} of them: a transaction "
+                "that was confirmed has been rolled back"
             )
+        return ""
 
     def _keep_alive(self) -> None:
         """Extend trades that would expire, and let the chain hear of the engine."""
