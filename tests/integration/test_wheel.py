@@ -15,10 +15,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
-pytestmark = pytest.mark.slow
+# It compiles the whole core: minutes, and many more on a machine that does something else.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-def run(*words: str | Path, cwd: Path, timeout: float = 240) -> str:
+def run(*words: str | Path, cwd: Path, timeout: float = 1200) -> str:
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
     ended = subprocess.run(
         [str(word) for word in words],
