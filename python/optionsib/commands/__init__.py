@@ -1,0 +1,1 @@
+"""The commands of ``optionsib`` by subject: arguments, and what is then called."""
