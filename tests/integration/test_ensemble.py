@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from optionsib.common.errors import ModelError
-from optionsib.models.ensemble import MEMBERS, OptionStrategyEnsemble
+from optionsib.models.card import digest
+from optionsib.models.ensemble import MEMBERS, STATE_FILE, OptionStrategyEnsemble
 from optionsib.models.ensemble_training import calibrate
 from optionsib.models.evaluation import chance_of_no_gain, holm
 from optionsib.models.splits import Split
@@ -170,3 +173,57 @@ def test_bad_input_is_named(tmp_path: Path, fitted: Fitted) -> None:
         OptionStrategyEnsemble.load(tmp_path)
     with pytest.raises(ModelError, match="expected \\(n, 6\\)"):
         fitted[1].forecast(matrix[:, :4])
+
+
+def broken_member() -> bytes:
+    """A member that answers 7 instead of a probability."""
+    import onnx
+
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["features", "zeros"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "seven"], ["probabilities"]),
+        ],
+        "seven",
+        [helper.make_tensor_value_info("features", kind, [None, len(NAMES)])],
+        [helper.make_tensor_value_info("probabilities", kind, [None, 2])],
+        [
+            helper.make_tensor("zeros", kind, [len(NAMES), 2], [0.0] * 2 * len(NAMES)),
+            helper.make_tensor("seven", kind, [1, 2], [7.0, 7.0]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    return bytes(model.SerializeToString())
+
+
+def changed(fitted: Fitted, folder: Path, **changes: object) -> Path:
+    shutil.copytree(fitted[0], folder)
+    state = msgspec.structs.replace(fitted[1].state, **changes)
+    (folder / STATE_FILE).write_bytes(msgspec.json.encode(state))
+    return folder
+
+
+def test_a_member_that_gives_no_probability_has_no_vote(fitted: Fitted, tmp_path: Path) -> None:
+    content = broken_member()
+    members = fitted[1].state.members
+    spoilt = msgspec.structs.replace(members["network"], sha256=digest(content))
+    folder = changed(fitted, tmp_path / "spoilt", members=members | {"network": spoilt})
+    (folder / "network.onnx").write_bytes(content)
+    found = OptionStrategyEnsemble.load(folder).forecast(planted(1)[0][:5])
+    assert "network" not in found.members
+    assert "no probability" in found.missing["network"]
+
+
+def test_a_state_of_other_features_is_refused(fitted: Fitted, tmp_path: Path) -> None:
+    folder = changed(fitted, tmp_path / "other", feature_names=NAMES[::-1])
+    with pytest.raises(ModelError, match="its normaliser is of"):
+        OptionStrategyEnsemble.load(folder)
+
+
+def test_a_member_is_no_path(fitted: Fitted, tmp_path: Path) -> None:
+    members = fitted[1].state.members
+    folder = changed(fitted, tmp_path / "away", members=members | {"../trees": members["trees"]})
+    shutil.copy(fitted[0] / "trees.onnx", tmp_path / "trees.onnx")
+    with pytest.raises(ModelError, match="expected some of"):
+        OptionStrategyEnsemble.load(folder)

@@ -7,6 +7,8 @@ normaliser ``NAME.normalizer.json``; an ensemble is a folder with ``ensemble.jso
 from __future__ import annotations
 
 import hashlib
+import math
+import stat
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +19,8 @@ from optionsib.common.errors import ModelError
 NO_PROOF = "none: one day is no proof of skill"
 NO_PROOF_SIMULATED = "none: simulated days are no proof of skill"
 NO_SKILL = "no demonstrated skill"
+LARGEST_FILE = 256 * 2**20  # bytes of an artefact, a card, a normaliser
+LABEL_LIMITS = {"label_dead_band": 0.0, "label_maximum_spread": math.inf}  # name to what holds without it
 PASSED = "passed"  # how the text of a leak test that found no leak begins
 
 Stage = Literal["paper", "live"]
@@ -87,6 +91,14 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """What every view of this model's decisions has to say; "" if nothing."""
         return "" if self.proven else f"model {self.name}: {NO_SKILL} (proof: {self.proof})"
 
+    def label_limit(self, name: str) -> float:
+        """Return one of ``LABEL_LIMITS``, NaN where the card has something else than a number there."""
+        value = self.parameters.get(name)
+        try:
+            return LABEL_LIMITS[name] if value is None else float(value)
+        except ValueError:
+            return math.nan
+
     def encode(self) -> bytes:
         """Return the card as indented JSON with sorted keys."""
         return msgspec.json.format(msgspec.json.encode(self, order="sorted"), indent=2) + b"\n"
@@ -105,6 +117,12 @@ def objections(card: ModelCard, stage: Stage) -> tuple[str, ...]:
     ]
     if card.input_shape[-1:] != (len(card.feature_names),):
         found.append(f"its input shape {card.input_shape} does not fit {len(card.feature_names)} features")
+    if card.horizon_minutes < 1:
+        found.append(f"its horizon is {card.horizon_minutes} minutes, expected at least 1")
+    for name in LABEL_LIMITS:
+        given = card.parameters.get(name)
+        if given is not None and not 0.0 <= card.label_limit(name) < math.inf:
+            found.append(f"its {name} is {given!r}, expected a number, 0 or more")
     if not card.onnx_largest_difference <= card.onnx_tolerance:
         found.append(
             f"ONNX differs from the framework by {card.onnx_largest_difference}, expected at most "
@@ -132,6 +150,22 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def read_file(path: Path) -> bytes:
+    """Read a file of a model.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is a pipe or a device, or is larger than ``LARGEST_FILE``.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(f"{path} is no regular file")
+    if found.st_size > LARGEST_FILE:
+        raise OSError(f"{path} has {found.st_size:,} bytes, expected at most {LARGEST_FILE:,}")
+    return path.read_bytes()
+
+
 def read_card(path: Path) -> ModelCard:
     """Read a card.
 
@@ -141,7 +175,7 @@ def read_card(path: Path) -> ModelCard:
         If the file is missing or is no card.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=ModelCard)
+        return msgspec.json.decode(read_file(path), type=ModelCard)
     except FileNotFoundError as error:
         raise ModelError(
             f"model card {path} is missing: an artefact without its card may not serve"

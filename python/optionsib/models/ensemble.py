@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optionsib.common.errors import ModelError
 from optionsib.features.normalizer import QuantileNormalizer
-from optionsib.models.card import ModelCard, Stage, card_path, digest, read_card
+from optionsib.models.card import ModelCard, Stage, card_path, digest, read_card, read_file
 from optionsib.models.serving import Forecast, OnnxSession, check_card, check_rows
 from optionsib.models.splits import Split
 
@@ -30,6 +30,7 @@ _STATE_VERSION = 1
 STATE_FILE = "ensemble.json"
 _NORMALIZER_FILE = "normalizer.json"
 _CLIP = 1e-6
+_ROUNDING = 1e-6  # of float32 sums, beyond 0 and 1
 
 
 class MemberState(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +79,10 @@ class _OnnxMember:
         self._state = state
 
     def probabilities(self, matrix: Matrix) -> Floats:
-        return calibrated(self._session.probabilities(matrix), self._state)
+        found = self._session.probabilities(matrix)
+        if ((found < -_ROUNDING) | (found > 1.0 + _ROUNDING)).any():  # calibration would make it look like one
+            raise ModelError("it gave something that is no probability")
+        return calibrated(found, self._state)
 
 
 class OptionStrategyEnsemble:
@@ -125,7 +129,7 @@ class OptionStrategyEnsemble:
         """
         card = None
         try:
-            content = (folder / STATE_FILE).read_bytes()
+            content = read_file(folder / STATE_FILE)
             if stage is not None:
                 card = read_card(card_path(folder))
                 if card.artefact_sha256 != digest(content):
@@ -136,7 +140,7 @@ class OptionStrategyEnsemble:
                 check_card(folder, card, stage, features)
             state = msgspec.json.decode(content, type=EnsembleState)
             normalizer = QuantileNormalizer.from_bytes(
-                (folder / _NORMALIZER_FILE).read_bytes(), expected_sha256=state.normalizer_sha256
+                read_file(folder / _NORMALIZER_FILE), expected_sha256=state.normalizer_sha256
             )
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelError(f"ensemble {folder} cannot be read: {error}") from error
@@ -144,11 +148,19 @@ class OptionStrategyEnsemble:
             raise ModelError(
                 f"ensemble {folder} has version {state.version}, this build reads {_STATE_VERSION}"
             )
+        named = {"normaliser": normalizer.state.names}
+        if card is not None:
+            named["card"] = card.feature_names
+        for what, names in named.items():
+            if names != state.feature_names:
+                raise ModelError(f"ensemble {folder}: its {what} is of {names}, not of {state.feature_names}")
+        if unknown := sorted(set(state.members) - set(MEMBERS)):  # names of files: not to be followed anywhere
+            raise ModelError(f"ensemble {folder} has members {unknown}: expected some of {MEMBERS}")
         members: dict[str, _Member] = {}
         missing: dict[str, str] = {}
         for name, member in state.members.items():
             try:
-                content = (folder / f"{name}.onnx").read_bytes()
+                content = read_file(folder / f"{name}.onnx")
                 if digest(content) != member.sha256:
                     raise ModelError(f"sha256 is {digest(content)}, expected {member.sha256}")
                 members[name] = _OnnxMember(content, f"{folder / name}.onnx", member)

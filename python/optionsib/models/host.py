@@ -6,6 +6,8 @@ standard input ends. Each message is four bytes of length (little endian) and Me
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import signal
 import sys
 from pathlib import Path
@@ -14,12 +16,13 @@ from typing import BinaryIO, TypeVar, cast
 import msgspec
 import numpy as np
 
-from optionsib.common.errors import OptionsIBError
+from optionsib.common.errors import ModelError, OptionsIBError
 from optionsib.features import CHAIN_FEATURES
 from optionsib.models.card import ModelCard, Stage
 from optionsib.models.serving import load_served
 
 LENGTH_BYTES = 4
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 Message = TypeVar("Message", bound=msgspec.Struct)
 
 
@@ -63,6 +66,10 @@ def serve(path: Path, stage: Stage, questions: BinaryIO, answers: BinaryIO) -> i
     """Load, say hello, answer until ``questions`` ends."""
     try:
         model = load_served(path, stage=stage, features=CHAIN_FEATURES)
+        if len(model.card.input_shape) != 1:
+            raise ModelError(
+                f"model {path} takes {model.card.input_shape} for one forecast: expected one row a contract"
+            )
         model.warm_up()
     except OptionsIBError as error:
         answers.write(frame(Hello(None, str(error))))
@@ -82,6 +89,17 @@ def serve(path: Path, stage: Stage, questions: BinaryIO, answers: BinaryIO) -> i
     return 0
 
 
+def end_with_parent() -> None:
+    """Ask the kernel to end this process with the one that started it, which may be killed while this hangs.
+
+    Linux alone can do that; elsewhere the end of standard input has to be enough.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when to leave
     sys.exit(serve(Path(sys.argv[1]), cast(Stage, sys.argv[2]), sys.stdin.buffer, sys.stdout.buffer))

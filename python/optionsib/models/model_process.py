@@ -19,6 +19,8 @@ from optionsib.models.host import LENGTH_BYTES, Answer, Hello, Question, frame
 from optionsib.models.serving import Forecast
 
 START_SECONDS = 60.0  # to load and warm up
+END_SECONDS = 5.0  # for a killed process to be gone; one that waits for a dead disk is left behind
+_DOUBLE_BYTES = 8
 HANG_SECONDS = 10.0  # after this a process that has not answered is ended
 
 
@@ -44,14 +46,17 @@ class ModelProcess:
             or says nothing.
         """
         secrets = "OPTIONSIB_"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "optionsib.models.host", str(path.resolve()), stage,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: value for name, value in os.environ.items() if not name.startswith(secrets)},
-            start_new_session=True,  # Ctrl-C is for the daemon
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "optionsib.models.host", str(path.resolve()), stage,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={name: value for name, value in os.environ.items() if not name.startswith(secrets)},
+                start_new_session=True,  # Ctrl-C is for the daemon
+            )  # fmt: skip
+        except OSError as error:  # no memory, no files left, too many processes
+            raise ModelError(f"a process for model {path} could not be started: {error}") from error
         try:
             async with asyncio.timeout(START_SECONDS):
                 hello = msgspec.msgpack.decode(await _message(process), type=Hello)
@@ -113,6 +118,8 @@ class ModelProcess:
         answer = self._asked.result()
         if answer.error:
             raise ModelError(answer.error)
+        if len(answer.probability) != _DOUBLE_BYTES * len(rows) or len(answer.abstains) != len(rows):
+            raise ModelError(f"the model answered something else than {len(rows)} forecasts")
         return Forecast(
             np.frombuffer(answer.probability, dtype=np.float64),
             np.frombuffer(answer.abstains, dtype=np.bool_),
@@ -157,7 +164,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    await process.wait()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            await process.wait()
 
 
 def _ending(process: asyncio.subprocess.Process) -> str:

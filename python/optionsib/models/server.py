@@ -413,11 +413,13 @@ class ModelServer:
         horizon_ns = card.horizon_minutes * MINUTE_NS
         while seat.waiting and seat.waiting[0].at_ns + horizon_ns <= features.at_ns:
             told = seat.waiting.popleft()
+            if features.at_ns > told.at_ns + horizon_ns + MINUTE_NS:
+                continue  # after a gap: what became of it by its time was not seen
             chosen, label = labels_between(
                 features.price_residual - told.residual,
                 np.where(np.isfinite(told.probability), told.spread, np.nan),
-                dead_band=float(card.parameters.get("label_dead_band") or 0.0),
-                maximum_spread=float(card.parameters.get("label_maximum_spread") or np.inf),
+                dead_band=card.label_limit("label_dead_band"),
+                maximum_spread=card.label_limit("label_maximum_spread"),
             )
             if len(label) == 0:
                 continue

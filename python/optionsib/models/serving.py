@@ -20,6 +20,7 @@ from optionsib.models.card import (
     normalizer_path,
     objections,
     read_card,
+    read_file,
 )
 
 Floats = NDArray[np.float64]
@@ -249,7 +250,7 @@ def _check_features(path: Path, card: ModelCard, features: Mapping[str, tuple[st
 
 def _read(path: Path, what: str, expected: str) -> bytes:
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise ModelError(f"model {what} {path} cannot be read: {error}") from error
     found = digest(content)
