@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -18,7 +19,9 @@ from optionsib.common.config import Section
 from optionsib.common.errors import ConfigError, ModelError
 from optionsib.features import CHAIN_FEATURES, FEATURE_NAMES
 from optionsib.launchers.training import LEDGER
-from optionsib.models.card import card_path, read_card
+from optionsib.models import BUNDLED_MODEL
+from optionsib.models.card import card_path, digest, read_card, write_model
+from optionsib.models.export import rule_to_onnx
 from optionsib.models.regimes import MarketRegimeClassifier
 from optionsib.models.serving import load_served
 from optionsib.models.trainers import TRAINERS, Outcome, Run, find_trainer, read_training_config
@@ -51,6 +54,7 @@ def test_each_trainer(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert train(tmp_path, name) == 0
     said = capsys.readouterr().out
     assert "SIMULATED DATA; proof of skill: none: simulated days are no proof of skill" in said
+    assert "…" not in said  # a figure without its end would be another one
     out = tmp_path / (name if name == "ensemble" else f"{name}.onnx")
     page = page_path(out).read_text()
     assert "SIMULATED DATA" in page
@@ -66,6 +70,7 @@ def test_each_trainer(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert card.leak_test.startswith("passed")
     assert read_card_text(page) == read_card_text(f'id="card-text">{card.encode().decode()}</pre>')
     assert card.baselines["class prior"].auc == 0.5
+    assert name == "lstm" or "residual mean-reverts" in card.baselines  # a rule is no exception
     assert card.metrics.log_loss < card.baselines["class prior"].log_loss + 0.05
     model = load_served(out, stage="paper", features=None if name == "lstm" else CHAIN_FEATURES)
     assert model.model_id == card.artefact_sha256
@@ -161,3 +166,51 @@ def test_the_examples_hold_the_defaults(name: str) -> None:
     expected = kind() if name != "rule" else kind.model_validate({"days": 1})
     assert read_training_config(kind, example) == expected
     assert set(re.findall(r"^(\w+):", example.read_text(), re.MULTILINE)) == set(kind.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "out", "said"),
+    [
+        ("lstm", None, "lstm.json", r"--out .*lstm.json: expected a file \*.onnx"),
+        ("rule", None, "folder.onnx", r"--out .*folder.onnx: expected a file \*.onnx"),
+        ("rule", None, "file/rule.onnx", r"--out .*rule.onnx: its folder cannot be made"),
+        ("rule", "\udcff", "rule.onnx", "rule.yaml cannot be read"),
+        ("lstm", SMALL["lstm"][:-1] + ", learning_rate: 1.0e+30}", "lstm.onnx", "has diverged"),
+        ("regimes", "{simulated_days: 1}", "regimes.onnx", "1 sessions have no return"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str | None, out: str, said: str
+) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").write_text("")
+    path = tmp_path / f"{name}.yaml"
+    path.write_bytes((SMALL[name] if text is None else text).encode(errors="surrogateescape"))
+    before = set(tmp_path.iterdir())
+    assert main(["train", name, "--config", str(path), "--out", str(tmp_path / out)]) == 1
+    error = capsys.readouterr().err
+    assert re.search(said, error)
+    assert "Traceback" not in error
+    assert {
+        found for found in set(tmp_path.iterdir()) - before if not found.name.startswith("trials")
+    } == set()
+
+
+def test_the_ledger_names_the_data_and_not_where_it_lies(tmp_path: Path) -> None:
+    for seed in ("1", "1", "2"):
+        assert train(tmp_path, "regimes", "--seed", seed) == 0
+    first, again, other = (t.data for t in TrialLedger(tmp_path / LEDGER, SystemClock()).trials("regimes"))
+    assert len(first) == 64
+    assert first == again != other
+
+
+def test_a_disk_that_refuses_one_file_leaves_all_as_they_were(tmp_path: Path) -> None:
+    out, before = tmp_path / "rule.onnx", b"as before"
+    out.write_bytes(before)
+    card = read_card(card_path(BUNDLED_MODEL))
+    card_path(out).mkdir()
+    content = rule_to_onnx(np.ones(len(FEATURE_NAMES)), 0.0)
+    with pytest.raises(ModelError, match="cannot be written"):
+        write_model(out, content, msgspec.structs.replace(card, artefact_sha256=digest(content)))
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob("*.partial"))

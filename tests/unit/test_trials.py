@@ -78,7 +78,7 @@ def test_a_trial_killed_in_the_middle_counts(ledger: TrialLedger) -> None:
     with ledger.trial("spreads", {}, DATA) as running:
         running.finish(np.array([0.1, 0.2, -0.3]))
     assert [trial.status for trial in ledger.trials()] == ["begun", "finished"]
-    with pytest.raises(ModelError, match="1 finished trial of spreads"):
+    with pytest.raises(ModelError, match="1 of 2 trials of spreads have a Sharpe ratio"):
         ledger.deflated_sharpe(2)
     with pytest.raises(ModelError, match="trial 1 is begun"):
         ledger.deflated_sharpe(1)
@@ -141,3 +141,23 @@ def test_bad_input_is_refused_before_anything_is_written(ledger: TrialLedger) ->
         running.finish(np.array([0.1]))
     with pytest.raises(ModelError, match=r"\[1, 2\] periods"):
         ledger.overfitting("spreads")
+
+
+def test_a_trial_that_traded_nothing_counts_and_spoils_nothing(ledger: TrialLedger) -> None:
+    generator = np.random.default_rng(4)
+    for k in range(3):
+        with ledger.trial("spreads", {"k": k}, DATA) as running:
+            running.finish(0.1 + generator.standard_normal(100))
+    three = ledger.deflated_sharpe(1)
+    with ledger.trial("spreads", {"idle": True}, DATA) as running:
+        running.finish(np.zeros(100))
+    assert ledger.deflated_sharpe(1) < three
+    with pytest.raises(ModelError, match="number 4 has none"):
+        ledger.deflated_sharpe(4)
+
+
+def test_data_that_is_known_at_the_end_is_kept(ledger: TrialLedger) -> None:
+    with ledger.trial("spreads", {}, "") as running:
+        running.finish(np.array([0.1, 0.2]), data=DATA)
+    assert ledger.trials()[0].data == DATA
+    assert verify(ledger.path).ok

@@ -538,7 +538,8 @@ class SmileSnapshot(Event, frozen=True):
 class TrialBegan(Event, frozen=True):
     """A configuration is about to be tried; it counts from here on, whatever becomes of it.
 
-    ``config``: JSON with sorted keys; ``data``: SHA-256 (hex) of the data it is tried on.
+    ``config``: JSON with sorted keys; ``data``: SHA-256 (hex) of the data it is tried on, "" if only its end
+    knows that.
     """
 
     at_ns: int
@@ -549,7 +550,10 @@ class TrialBegan(Event, frozen=True):
 
 
 class TrialEnded(Event, frozen=True):
-    """What became of a trial: returns per period out of sample, or why there are none."""
+    """What became of a trial: returns per period out of sample, or why there are none.
+
+    ``data``: as in ``TrialBegan``, of what was read since then.
+    """
 
     at_ns: int
     trial: int
@@ -557,6 +561,7 @@ class TrialEnded(Event, frozen=True):
     returns: tuple[float, ...] = ()
     scores: dict[str, float] = {}
     reason: str = ""
+    data: str = ""
 
 
 AnyEvent = (

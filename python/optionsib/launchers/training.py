@@ -66,6 +66,8 @@ def train_by_name(
     trainer = find_trainer(name)
     settings = read_training_config(trainer.config, config)
     artefact = out or trainer.out
+    if trainer.out.suffix == ".onnx" and (artefact.suffix != ".onnx" or artefact.is_dir()):
+        raise ConfigError(f"--out {artefact}: expected a file *.onnx; its card and its page get its name")
     checkpoint = artefact.with_name(artefact.name + ".checkpoint")
     if resume and not trainer.resumes:
         raise ConfigError(f"{name} cannot be gone on with: it takes a minute, begin anew without --resume")
@@ -79,14 +81,20 @@ def train_by_name(
 
     terms = settings.model_dump(mode="json")
     ledger = TrialLedger(artefact.parent / LEDGER, SystemClock())
-    artefact.parent.mkdir(parents=True, exist_ok=True)
-    place = str(data.resolve()) if data else "default data"
     try:
-        with ledger.trial(name, terms | {"seed": seed}, hashlib.sha256(place.encode()).hexdigest()) as trial:
+        artefact.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {artefact}: its folder cannot be made: {error}") from error
+    try:
+        with ledger.trial(name, terms | {"seed": seed}, "") as trial:
             outcome = trainer.train(
                 settings, Run(out=artefact, seed=seed, data=data, checkpoint=checkpoint, tell=tell)
             )
-            trial.finish(outcome.gains, {"data rows": float(len(outcome.gains))})
+            trial.finish(
+                outcome.gains,
+                {"data rows": float(len(outcome.gains))},
+                data=hashlib.sha256(outcome.data.encode()).hexdigest(),
+            )
     except KeyboardInterrupt:
         if checkpoint.exists():
             tell(f"interrupted; go on with the same command and --resume ({checkpoint})")
@@ -101,7 +109,8 @@ def _print(console: Console, outcome: Outcome, page: Path, trials: int) -> None:
         table = Table(box=None, pad_edge=False)
         for heading in ("forecaster", "log loss", "Brier", "AUC", "gain over it (95 %)", "p, Holm"):
             side: Literal["left", "right"] = "left" if heading == "forecaster" else "right"
-            table.add_column(heading, justify=side, no_wrap=True)
+            # In a narrow window names take two lines; a figure without its end would be another one.
+            table.add_column(heading, justify=side, no_wrap=side == "right")
         for one in outcome.scores:
             gain = one.gain
             table.add_row(

@@ -6,9 +6,11 @@ normaliser ``NAME.normalizer.json``; an ensemble is a folder with ``ensemble.jso
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -192,19 +194,43 @@ def write_model(path: Path, content: bytes, card: ModelCard, normalizer: bytes =
     Raises
     ------
     ModelError
-        If the card is of another artefact or normaliser; nothing is written.
+        If the card is of another artefact or normaliser, the names of two files are the same, or there is no
+        room; nothing is written.
     """
     if card.artefact_sha256 != digest(content):
         raise ModelError(f"card {card.name} is of artefact {card.artefact_sha256}, not of {digest(content)}")
     if card.normalizer_sha256 != (digest(normalizer) if normalizer else ""):
         raise ModelError(f"card {card.name} is of another normaliser: {card.normalizer_sha256 or 'none'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if card_path(path) == path:
+        raise ModelError(f"an artefact named {path.name} would be overwritten by its card: expected *.onnx")
     files = [(path, content), (card_path(path), card.encode())]
     if normalizer:
         files.insert(1, (normalizer_path(path), normalizer))
-    else:
+    write_files(files)
+    if not normalizer:
         normalizer_path(path).unlink(missing_ok=True)
-    for target, data in files:
-        temporary = target.with_name(target.name + ".partial")
-        temporary.write_bytes(data)
-        temporary.replace(target)
+
+
+def write_files(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write files that belong together: all beside their places first, then all into them.
+
+    Raises
+    ------
+    ModelError
+        If one cannot be written; where it was for want of room, all are as before.
+    """
+    waiting = [(target.with_name(target.name + ".partial"), target, data) for target, data in files]
+    try:
+        for temporary, target, data in waiting:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir():
+                raise IsADirectoryError(f"{target} is a folder")
+            temporary.write_bytes(data)
+        for temporary, target, _ in waiting:
+            temporary.replace(target)
+    except OSError as error:
+        raise ModelError(f"model {files[0][0]} cannot be written: {error}") from error
+    finally:
+        for temporary, _, _ in waiting:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)

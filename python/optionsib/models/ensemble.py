@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optionsib.common.errors import ModelError
 from optionsib.features.normalizer import QuantileNormalizer
-from optionsib.models.card import ModelCard, Stage, card_path, digest, read_card, read_file
+from optionsib.models.card import ModelCard, Stage, card_path, digest, read_card, read_file, write_files
 from optionsib.models.serving import Forecast, OnnxSession, check_card, check_rows
 from optionsib.models.splits import Split
 
@@ -80,7 +80,9 @@ class _OnnxMember:
 
     def probabilities(self, matrix: Matrix) -> Floats:
         found = self._session.probabilities(matrix)
-        if ((found < -_ROUNDING) | (found > 1.0 + _ROUNDING)).any():  # calibration would make it look like one
+        if (
+            (found < -_ROUNDING) | (found > 1.0 + _ROUNDING)
+        ).any():  # calibration would make it look like one
             raise ModelError("it gave something that is no probability")
         return calibrated(found, self._state)
 
@@ -154,7 +156,9 @@ class OptionStrategyEnsemble:
         for what, names in named.items():
             if names != state.feature_names:
                 raise ModelError(f"ensemble {folder}: its {what} is of {names}, not of {state.feature_names}")
-        if unknown := sorted(set(state.members) - set(MEMBERS)):  # names of files: not to be followed anywhere
+        if unknown := sorted(
+            set(state.members) - set(MEMBERS)
+        ):  # names of files: not to be followed anywhere
             raise ModelError(f"ensemble {folder} has members {unknown}: expected some of {MEMBERS}")
         members: dict[str, _Member] = {}
         missing: dict[str, str] = {}
@@ -302,13 +306,14 @@ class OptionStrategyEnsemble:
             minimum_members=minimum_members,
             fitted_until_ns=known_until_ns,
         )
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, (content, _, _) in fitted.items():
-            (folder / f"{name}.onnx").write_bytes(content)
-        (folder / _NORMALIZER_FILE).write_bytes(normalizer.to_bytes())
-        state_file = folder / (STATE_FILE + ".partial")
-        state_file.write_bytes(msgspec.json.format(msgspec.json.encode(state, order="sorted"), indent=2))
-        state_file.replace(folder / STATE_FILE)
+        text = msgspec.json.format(msgspec.json.encode(state, order="sorted"), indent=2)
+        write_files(
+            [
+                *((folder / f"{name}.onnx", content) for name, (content, _, _) in fitted.items()),
+                (folder / _NORMALIZER_FILE, normalizer.to_bytes()),
+                (folder / STATE_FILE, text),
+            ]
+        )
         return cls.load(folder)
 
 

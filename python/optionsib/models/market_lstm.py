@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -105,8 +106,8 @@ class MarketLSTM:
         Raises
         ------
         ModelError
-            If a part lacks one of the labels, shapes do not fit, a parameter is out of range, or the
-            checkpoint is of another run.
+            If a part lacks one of the labels, shapes do not fit, a parameter is out of range, the fit
+            diverges, or the checkpoint is of another run.
         MissingExtraError
             If torch is not installed.
         """
@@ -239,6 +240,11 @@ class _State:
 
     def judge(self, loss: float) -> None:
         """Take note of an epoch's validation loss; keep the network if it is the best."""
+        if not math.isfinite(loss) or not math.isfinite(self.training[-1]):
+            raise ModelError(
+                f"epoch {len(self.training)}: log loss {self.training[-1]}, on validation {loss}: the fit "
+                "has diverged, expected a smaller learning_rate"
+            )
         if not self.validation or loss < min(self.validation):
             self.best = {name: one.clone() for name, one in self._network.state_dict().items()}
         self.validation.append(loss)

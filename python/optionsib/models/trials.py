@@ -24,9 +24,11 @@ from optionsib.common.events import TrialBegan, TrialEnded
 from optionsib.common.ports import Clock
 from optionsib.models.evaluation import (
     Overfitting,
+    SharpeMoments,
     backtest_overfitting,
     deflated_sharpe,
     sharpe_moments,
+    sharpe_standard_error,
 )
 
 Floats = NDArray[np.float64]
@@ -57,9 +59,12 @@ class RunningTrial:
     number: int
     _returns: tuple[float, ...] | None = field(default=None, init=False)
     _scores: dict[str, float] = field(default_factory=dict, init=False)
+    _data: str = field(default="", init=False)
 
-    def finish(self, returns: Floats, scores: Mapping[str, float] | None = None) -> None:
+    def finish(self, returns: Floats, scores: Mapping[str, float] | None = None, *, data: str = "") -> None:
         """Give the out-of-sample returns per period (n,), and scores if there are any.
+
+        ``data``: SHA-256 (hex) of the data, where it was not known at the beginning.
 
         Raises
         ------
@@ -72,6 +77,7 @@ class RunningTrial:
             )
         self._returns = tuple(returns.tolist())
         self._scores = dict(scores or {})
+        self._data = data
 
 
 class TrialLedger:
@@ -97,7 +103,7 @@ class TrialLedger:
         config
             What is tried; plain data.
         data
-            SHA-256 (hex) of the data.
+            SHA-256 (hex) of the data; "" where ``finish`` tells it.
 
         Raises
         ------
@@ -121,7 +127,7 @@ class TrialLedger:
         if running._returns is None:
             self._end(running.number, reason="it ended without a result")
         else:
-            self._end(running.number, returns=running._returns, scores=running._scores)
+            self._end(running.number, returns=running._returns, scores=running._scores, data=running._data)
 
     def trials(self, family: str | None = None) -> tuple[Trial, ...]:
         """Return the trials of ``family`` (None: all) in the order in which they were begun."""
@@ -147,24 +153,27 @@ class TrialLedger:
     def deflated_sharpe(self, number: int) -> float:
         """Return the probability that a finished trial is better than the luck of its whole family.
 
-        Every trial of the family counts, also those without a result.
+        Every trial of the family counts, also those without a result; one whose returns do not vary (nothing
+        was traded) has no Sharpe ratio to spread.
 
         Raises
         ------
         ModelError
-            If there is no such trial, or less than two of its family are finished.
+            If there is no such trial, it has no Sharpe ratio, or less than two of its family have one.
         """
         chosen = next((trial for trial in self.trials() if trial.number == number), None)
         if chosen is None or chosen.status != "finished":
             raise ModelError(f"{self.path}: trial {number} is {chosen.status if chosen else 'not there'}")
         family = self.trials(chosen.family)
-        finished = [sharpe_moments(trial.returns) for trial in family if trial.status == "finished"]
-        if len(finished) < 2:
+        finished = [one for trial in family if (one := _moments(trial)) is not None]
+        own = _moments(chosen)
+        if own is None or len(finished) < 2:
             raise ModelError(
-                f"{self.path}: {len(finished)} finished trial of {chosen.family}: expected two or more"
+                f"{self.path}: {len(finished)} of {len(family)} trials of {chosen.family} have a Sharpe "
+                f"ratio and number {number} has {'none' if own is None else 'one'}: expected it and one more"
             )
         variance = float(np.var([one.sharpe for one in finished], ddof=1))
-        return deflated_sharpe(sharpe_moments(chosen.returns), variance=variance, trials=len(family))
+        return deflated_sharpe(own, variance=variance, trials=len(family))
 
     def overfitting(self, family: str, *, blocks: int = 16) -> Overfitting:
         """Judge the choice among the finished trials of ``family`` (see ``backtest_overfitting``).
@@ -207,6 +216,7 @@ class TrialLedger:
         returns: tuple[float, ...] = (),
         scores: Mapping[str, float] | None = None,
         reason: str = "",
+        data: str = "",
     ) -> None:
         at_ns = self._clock.now_ns()
         event = TrialEnded(
@@ -216,6 +226,7 @@ class TrialLedger:
             returns=returns,
             scores=dict(scores or {}),
             reason=reason,
+            data=data,
         )
         with self._writing() as journal:
             journal.append_durable(event, at_ns)
@@ -241,12 +252,24 @@ class TrialLedger:
             yield journal
 
 
+def _moments(trial: Trial) -> SharpeMoments | None:
+    """Return what a Sharpe ratio needs, None where the trial has none that can be judged."""
+    if trial.status != "finished":
+        return None
+    try:
+        found = sharpe_moments(trial.returns)
+        sharpe_standard_error(found)
+    except ValueError:
+        return None
+    return found
+
+
 def _trial(begun: TrialBegan, ended: TrialEnded | None) -> Trial:
     return Trial(
         number=begun.trial,
         family=begun.family,
         config=msgspec.json.decode(begun.config),
-        data=begun.data,
+        data=begun.data or ("" if ended is None else ended.data),
         begun_at_ns=begun.at_ns,
         status="begun" if ended is None else ended.status,
         returns=np.array(() if ended is None else ended.returns),

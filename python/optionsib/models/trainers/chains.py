@@ -24,6 +24,7 @@ from optionsib.models.card import (
     ModelCard,
     card_path,
     digest,
+    write_files,
     write_model,
 )
 from optionsib.models.dataset import LABEL, LabelledRows, join, label_rows, split_purged
@@ -150,7 +151,7 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
         difference=(MEMBER_TOLERANCE, MEMBER_TOLERANCE),  # each member was held to it
         parameters=config.model_dump(mode="json"),
     )  # fmt: skip
-    card_path(run.out).write_bytes(card.encode())
+    write_files([(card_path(run.out), card.encode())])
     run.tell("what the forecasts rest on")
     return Outcome(
         name="ensemble",
@@ -189,7 +190,8 @@ def train_rule(config: RuleTraining, run: Run) -> Outcome:
     """
     settings = load_config("paper")
     weights = rule_weights(config.weights)
-    days = _days_and_one(config, run)[-1:]
+    before, *days = _days_and_one(config, run)[-2:]
+    known = _labelled(before, settings, run)
     judged = _labelled(days[0], settings, run)
     content = rule_to_onnx(weights, config.offset)
     logit = np.nan_to_num(judged.matrix).astype(np.float64) @ weights + config.offset
@@ -197,7 +199,7 @@ def train_rule(config: RuleTraining, run: Run) -> Outcome:
     probability = OnnxSession(content, run.out.name).probabilities(judged.matrix)
     difference = float(np.abs(probability - expected).max(initial=0.0))
     scores, gains = judge(
-        "rule", judged.label, probability, {"class prior": np.full(len(judged.label), 0.5)},
+        "rule", judged.label, probability, naive_forecasts(known, judged),
         mean_block=_BLOCK_ROWS, seed=run.seed,
     )  # fmt: skip
     curve = RateCurve.from_config(settings.rates)
@@ -208,7 +210,7 @@ def train_rule(config: RuleTraining, run: Run) -> Outcome:
         artefact_sha256=digest(content),
         normalizer_sha256="",
         rows=(0, len(judged.label)),
-        validation=f"all of {days[0].name}",
+        validation=f"all of {days[0].name}; what the baselines know is of {before.name}",
         leak_test=chain_leak_test(days[0], settings.features, curve),
         metrics=(scores[0].metrics, {one.name: one.metrics for one in scores[1:]}),
         difference=(difference, TOLERANCE),

@@ -97,7 +97,7 @@ def read_training_config(kind: type[SomeTraining], path: Path | None) -> SomeTra
         return kind()
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"training configuration {path} cannot be read: {error}") from error
     if content is None:
         content = {}

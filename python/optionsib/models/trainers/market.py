@@ -22,7 +22,7 @@ from optionsib.features.daily import (
 from optionsib.features.leak_test import leak_test_days
 from optionsib.models.attribution import permutation_importance
 from optionsib.models.baselines import class_prior, logistic
-from optionsib.models.card import NO_PROOF_SIMULATED, DataSource, ModelCard, digest, write_model
+from optionsib.models.card import NO_PROOF_SIMULATED, DataSource, ModelCard, digest, write_files, write_model
 from optionsib.models.evaluation import calibration
 from optionsib.models.market_lstm import TOLERANCE, EpochScores, MarketLSTM
 from optionsib.models.regimes import MarketRegimeClassifier
@@ -193,6 +193,8 @@ def train_regimes(config: RegimesTraining, run: Run) -> Outcome:
     days = market_days(config, run)
     returns = days.sp500_returns
     known = np.flatnonzero(np.isfinite(returns))
+    if len(known) == 0:
+        raise ModelError(f"{len(days)} sessions have no return: expected 20 or more a regime to fit")
     cut = known[int(len(known) * (1.0 - config.test_fraction))]
     fitted, later = known[known < cut], known[known >= cut]
     classifier = MarketRegimeClassifier.fit(
@@ -225,10 +227,7 @@ def train_regimes(config: RegimesTraining, run: Run) -> Outcome:
             f"{np.mean(on_later == k):.1%} of the time, with returns of {spread[k]:.1%} a year"
         )
     artefact = run.out.with_suffix(".json")
-    artefact.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = artefact.with_name(artefact.name + ".partial")
-    unfinished.write_bytes(classifier.to_bytes())
-    unfinished.replace(artefact)
+    write_files([(artefact, classifier.to_bytes())])
     density = _log_density_gain(classifier, returns, fitted, later, filtered[len(fitted) :])
     return Outcome(
         name="regimes",
