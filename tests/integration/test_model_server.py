@@ -262,7 +262,15 @@ def test_labels_are_those_of_the_training(day: list[ChainFeatures]) -> None:
     assert shown[0]["labels"] == sum(event.rows for event in told)
     whole = score(rows.label, model.predict(rows.matrix).probability)
     assert (shown[0]["log_loss"], shown[0]["brier"]) == pytest.approx((whole.log_loss, whole.brier), abs=1e-6)
-    live = {"name": "m", "model_id": "a" * 64, "path": "p", "proof": "none", "simulated": True, **shown[0]}
+    live = {
+        "name": "m",
+        "model_id": "a" * 64,
+        "path": "p",
+        "proof": "none",
+        "simulated": True,
+        **shown[0],
+        "missing": "",
+    }
     text = describe({"live": live, "shadow": None, "epoch": 1, "frozen": "", "trouble": ""})
     assert f"{shown[0]['labels']:,} labels since the start: log loss {whole.log_loss:.4f}" in text
 

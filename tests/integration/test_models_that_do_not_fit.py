@@ -25,10 +25,14 @@ from optionsib.data.memory_tape import shorten
 from optionsib.data.rates import RateCurve
 from optionsib.data.synthetic.simulated_day import SimulatedTape
 from optionsib.features import FEATURE_NAMES, ChainFeatures, FeatureEngine, run_tape
+from optionsib.features.normalizer import QuantileNormalizer
+from optionsib.launchers.model_commands import describe
 from optionsib.models import BUNDLED_MODEL, OnnxModel
-from optionsib.models.card import LARGEST_FILE, card_path, digest, read_card
+from optionsib.models.card import LARGEST_FILE, card_path, digest, read_card, write_model
+from optionsib.models.ensemble import STATE_FILE, OptionStrategyEnsemble
 from optionsib.models.model_process import ModelProcess
 from optionsib.models.server import ModelServer
+from optionsib.models.splits import Split
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +192,84 @@ def _lives(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def normalised(artefact: Path, scale: float) -> None:
+    """Put a normaliser beside the artefact, as its card says."""
+    rows = scale * np.random.default_rng(3).standard_normal((50, len(FEATURE_NAMES))).astype(np.float32)
+    found = QuantileNormalizer.fit(rows, FEATURE_NAMES, known_until_ns=0)
+    card = read_card(card_path(artefact))
+    card = msgspec.structs.replace(card, normalizer_sha256=found.sha256)
+    write_model(artefact, artefact.read_bytes(), card, found.to_bytes())
+
+
+def test_another_normaliser_is_another_model(artefact: Path) -> None:
+    found = {OnnxModel.load(artefact, stage="paper").model_id}
+    for scale in (1.0, 2.0):
+        normalised(artefact, scale)
+        found.add(OnnxModel.load(artefact, stage="paper").model_id)
+    assert len(found) == 3
+
+
+def test_what_was_changed_beside_the_artefact_is_not_started_again(
+    day: list[ChainFeatures], artefact: Path
+) -> None:
+    """The vote of a process that comes back must be of the model that was journaled."""
+
+    async def scenario() -> str:
+        clock = SteppedClock(0)
+        first = await ModelProcess.start(artefact, stage="paper")
+        server = ModelServer(ModelConfig(stage="paper"), clock, [].append, first=first, patience=20.0)
+        try:
+            await server.begin()
+            rewrite(artefact, parameters={"label_dead_band": "0.5"})
+            os.kill(first.pid, signal.SIGKILL)
+            for features in day[:10]:
+                clock.advance(features.at_ns)
+                assert await server.predict(features) is None
+                if "another one" in server.trouble:
+                    break
+                seat = server._live
+                assert seat is not None
+                if seat.reviving is not None:
+                    await asyncio.wait({seat.reviving})
+            return server.trouble
+        finally:
+            await server.close()
+
+    assert "the card of model" in asyncio.run(scenario())
+
+
+def test_an_ensemble_without_a_member_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("xgboost", reason="needs the train extra")
+    pytest.importorskip("skl2onnx", reason="needs the train extra")
+    generator = np.random.default_rng(2)
+    matrix = generator.standard_normal((600, len(FEATURE_NAMES))).astype(np.float32)
+    label = (matrix[:, 0] + generator.standard_normal(600) > 0.0).astype(np.int8)
+    fitted = OptionStrategyEnsemble.fit(
+        tmp_path, matrix, label, Split(np.arange(400), np.arange(400, 600)), FEATURE_NAMES,
+        known_until_ns=0, seed=1, minimum_members=1, members=("trees", "network"),
+    )  # fmt: skip
+    card = msgspec.structs.replace(
+        read_card(card_path(BUNDLED_MODEL)),
+        name="both", kind="ensemble", normalizer_sha256=fitted.state.normalizer_sha256,
+        artefact_sha256=digest((tmp_path / STATE_FILE).read_bytes()),
+    )  # fmt: skip
+    card_path(tmp_path).write_bytes(card.encode())
+    (tmp_path / "network.onnx").unlink()
+
+    async def scenario() -> tuple[tuple[str, ...], str]:
+        first = await ModelProcess.start(tmp_path, stage="paper")
+        server = ModelServer(ModelConfig(stage="paper"), SteppedClock(0), [].append, first=first)
+        try:
+            await server.begin()
+            return server.notices, describe(server.describe())
+        finally:
+            await server.close()
+
+    notices, shown = asyncio.run(scenario())
+    assert any("serves without a part of it: network" in notice for notice in notices)
+    assert "so no figure is of this: network" in shown
 
 
 def test_forecasts_are_counted(artefact: Path) -> None:

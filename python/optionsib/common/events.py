@@ -55,7 +55,7 @@ class ModelSignal(Event, frozen=True):
     """The model's vote on a candidate. ``score`` is the modelled probability of the favoured move."""
 
     candidate_id: str
-    model_id: str  # SHA-256 of the artefact
+    model_id: str  # ModelCard.model_id
     made_at_ns: int
     valid_until_ns: int
     accepts: bool

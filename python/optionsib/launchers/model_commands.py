@@ -99,6 +99,8 @@ def describe(answer: Mapping[str, Any]) -> str:
         data = ", trained on simulated data" if one["simulated"] else ""
         lines.append(f"{seat:7}{one['name']} {one['model_id'][:16]} ({one['path']}){data}")
         lines.append(f"       proof of skill: {one['proof']}")
+        if one["missing"]:
+            lines.append(f"       serves without a part of it, so no figure is of this: {one['missing']}")
         if one["labels"]:
             lines.append(
                 f"       {one['labels']:,} labels since the start: log loss {one['log_loss']:.4f}, Brier "

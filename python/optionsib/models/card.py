@@ -84,6 +84,16 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     proof: str
 
     @property
+    def model_id(self) -> str:
+        """SHA-256 of what computes: the artefact; with a normaliser beside it, of both hashes together.
+
+        An ensemble's artefact names its normaliser already.
+        """
+        if not self.normalizer_sha256 or self.kind == "ensemble":
+            return self.artefact_sha256
+        return digest((self.artefact_sha256 + self.normalizer_sha256).encode())
+
+    @property
     def proven(self) -> bool:
         """True if the card claims skill out of sample."""
         return not self.proof.startswith("none")

@@ -100,7 +100,7 @@ class OptionStrategyEnsemble:
     ) -> None:
         self.state = state
         self._card = card
-        self.missing = dict(missing)
+        self._missing = dict(missing)
         self._normalizer = normalizer
         self._members = dict(members)
 
@@ -178,6 +178,11 @@ class OptionStrategyEnsemble:
         return cls(state, normalizer, members, missing, card)
 
     @property
+    def missing(self) -> Mapping[str, str]:
+        """Members that do not vote, and why."""
+        return self._missing
+
+    @property
     def card(self) -> ModelCard:
         """All that is known of it.
 
@@ -223,13 +228,13 @@ class OptionStrategyEnsemble:
                 if not np.isfinite(answer[known]).all():
                     raise ModelError(f"member {name} gave a forecast that is not finite")
             except Exception as error:  # onnxruntime raises a dozen unrelated types of its own
-                self.missing[name] = str(error)
+                self._missing[name] = str(error)
                 del self._members[name]
             else:
                 found[name] = answer
         if len(found) < self.state.minimum_members:
             raise ModelError(
-                f"{len(found)} members are left, expected {self.state.minimum_members}: {self.missing}"
+                f"{len(found)} members are left, expected {self.state.minimum_members}: {self._missing}"
             )
         votes = np.stack(list(found.values()))
         votes[:, ~known] = np.nan
@@ -237,7 +242,7 @@ class OptionStrategyEnsemble:
         spread = votes.max(axis=0) - votes.min(axis=0)
         with np.errstate(invalid="ignore"):
             acts = (np.abs(probability - 0.5) >= self.state.dead_band) & (spread <= self.state.maximum_spread)
-        return EnsembleForecast(probability, spread, ~acts, tuple(found), dict(self.missing))
+        return EnsembleForecast(probability, spread, ~acts, tuple(found), dict(self._missing))
 
     @classmethod
     def fit(

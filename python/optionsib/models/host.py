@@ -19,7 +19,7 @@ import numpy as np
 from optionsib.common.errors import ModelError, OptionsIBError
 from optionsib.features import CHAIN_FEATURES
 from optionsib.models.card import ModelCard, Stage
-from optionsib.models.serving import load_served
+from optionsib.models.serving import ServedModel, load_served
 
 LENGTH_BYTES = 4
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
@@ -27,10 +27,11 @@ Message = TypeVar("Message", bound=msgspec.Struct)
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The first message: the model is loaded and has run once, or why not."""
+    """The first message: the model is loaded and has run once, or why not; ``missing``: parts left out."""
 
     card: ModelCard | None
     error: str = ""
+    missing: str = ""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -41,12 +42,16 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """``probability``: float64; ``abstains``: one byte each; ``error``: why there are none."""
+    """``probability``: float64; ``abstains``: one byte each; ``error``: why there are none.
+
+    ``missing``: as in ``Hello``, by now.
+    """
 
     number: int
     probability: bytes = b""
     abstains: bytes = b""
     error: str = ""
+    missing: str = ""
 
 
 def frame(message: msgspec.Struct) -> bytes:
@@ -75,18 +80,27 @@ def serve(path: Path, stage: Stage, questions: BinaryIO, answers: BinaryIO) -> i
         answers.write(frame(Hello(None, str(error))))
         answers.flush()
         return 1
-    answers.write(frame(Hello(model.card)))
+    answers.write(frame(Hello(model.card, missing=_missing(model))))
     answers.flush()
     shape = (-1, *model.card.input_shape)
     while (question := _read(questions, Question)) is not None:
         try:
             found = model.predict(np.frombuffer(question.data, dtype=np.float32).reshape(shape))
-            answer = Answer(question.number, found.probability.tobytes(), found.abstains.tobytes())
+            answer = Answer(
+                question.number,
+                found.probability.tobytes(),
+                found.abstains.tobytes(),
+                missing=_missing(model),
+            )
         except (OptionsIBError, ValueError) as error:
             answer = Answer(question.number, error=str(error))
         answers.write(frame(answer))
         answers.flush()
     return 0
+
+
+def _missing(model: ServedModel) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in model.missing.items())
 
 
 def end_with_parent() -> None:

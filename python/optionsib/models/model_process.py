@@ -25,18 +25,31 @@ HANG_SECONDS = 10.0  # after this a process that has not answered is ended
 
 
 class ModelProcess:
-    """One running model. Make it with ``start``; ask one question at a time."""
+    """One running model. Make it with ``start``; ask one question at a time.
 
-    def __init__(self, path: Path, card: ModelCard, process: asyncio.subprocess.Process) -> None:
+    ``missing``: what of it does not serve though its card was written for the whole, "" = nothing.
+    """
+
+    def __init__(
+        self, path: Path, card: ModelCard, process: asyncio.subprocess.Process, missing: str = ""
+    ) -> None:
         self.path = path
         self.card = card
+        self.missing = missing
         self._process = process
         self._number = 0
         self._asked: asyncio.Task[Answer] | None = None
         self._asked_at = 0.0
 
     @classmethod
-    async def start(cls, path: Path, *, stage: Stage, expected_id: str | None = None) -> ModelProcess:
+    async def start(
+        cls,
+        path: Path,
+        *,
+        stage: Stage,
+        expected_id: str | None = None,
+        expected_card: ModelCard | None = None,
+    ) -> ModelProcess:
         """Start a process, have it load ``path`` and run once.
 
         Raises
@@ -70,17 +83,18 @@ class ModelProcess:
         if hello.card is None:
             await _end(process)
             raise ModelError(hello.error)
-        if expected_id is not None and hello.card.artefact_sha256 != expected_id:
+        if expected_card is not None and hello.card != expected_card:
             await _end(process)
-            raise ModelError(
-                f"model {path} was {expected_id[:12]} and is {hello.card.artefact_sha256[:12]} by now"
-            )
-        return cls(path, hello.card, process)
+            raise ModelError(f"the card of model {path} is another one by now")
+        if expected_id is not None and hello.card.model_id != expected_id:
+            await _end(process)
+            raise ModelError(f"model {path} was {expected_id[:12]} and is {hello.card.model_id[:12]} by now")
+        return cls(path, hello.card, process, hello.missing)
 
     @property
     def model_id(self) -> str:
-        """SHA-256 of the artefact."""
-        return self.card.artefact_sha256
+        """``ModelCard.model_id``."""
+        return self.card.model_id
 
     @property
     def pid(self) -> int:
@@ -120,6 +134,7 @@ class ModelProcess:
             raise ModelError(answer.error)
         if len(answer.probability) != _DOUBLE_BYTES * len(rows) or len(answer.abstains) != len(rows):
             raise ModelError(f"the model answered something else than {len(rows)} forecasts")
+        self.missing = answer.missing
         return Forecast(
             np.frombuffer(answer.probability, dtype=np.float64),
             np.frombuffer(answer.abstains, dtype=np.bool_),

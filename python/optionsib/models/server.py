@@ -188,7 +188,11 @@ class ModelServer:
     @property
     def notices(self) -> tuple[str, ...]:
         """What every view has to say of the models."""
-        found = [seat.process.card.notice for seat in (self._live,) if seat]
+        found = []
+        if (seat := self._live) is not None:
+            found.append(seat.process.card.notice)
+            if missing := seat.process.missing:
+                found.append(f"model {seat.process.card.name} serves without a part of it: {missing}")
         if self._shadow is not None:
             found.append(f"model {self._shadow.process.card.name} runs in the shadow: nothing acts on it")
         return tuple(notice for notice in found if notice)
@@ -206,6 +210,7 @@ class ModelServer:
                 "path": str(seat.process.path),
                 "proof": card.proof,
                 "simulated": card.simulated,
+                "missing": seat.process.missing,
                 "labels": seat.labels,
                 "log_loss": seat.log_loss / seat.labels if seat.labels else None,
                 "brier": seat.brier / seat.labels if seat.labels else None,
@@ -372,7 +377,10 @@ class ModelServer:
             seat.crashes += 1
             seat.reviving = asyncio.create_task(
                 ModelProcess.start(
-                    seat.process.path, stage=self._config.stage, expected_id=seat.process.model_id
+                    seat.process.path,
+                    stage=self._config.stage,
+                    expected_id=seat.process.model_id,
+                    expected_card=seat.process.card,
                 )
             )
         if not seat.reviving.done():

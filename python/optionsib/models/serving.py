@@ -47,8 +47,13 @@ class ServedModel(Protocol):
         ...
 
     @property
+    def missing(self) -> Mapping[str, str]:
+        """Parts that do not serve, and why; the card's figures are of the whole."""
+        ...
+
+    @property
     def model_id(self) -> str:
-        """SHA-256 of the artefact."""
+        """``ModelCard.model_id``: another one computes something else."""
         ...
 
     def predict(self, rows: Matrix) -> Forecast:
@@ -171,8 +176,13 @@ class OnnxModel:
 
     @property
     def model_id(self) -> str:
-        """SHA-256 of the artefact."""
-        return self.card.artefact_sha256
+        """``ModelCard.model_id``."""
+        return self.card.model_id
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Nothing: one artefact serves whole or not at all."""
+        return {}
 
     def predict(self, rows: Matrix) -> Forecast:
         """Forecast ``rows`` (n, ...) of the input shape, float32.
