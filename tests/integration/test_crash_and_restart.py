@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from optionsib.brokers.api import BrokerState
@@ -17,11 +19,13 @@ from optionsib.common.config import GatewayConfig, VaultConfig
 from optionsib.common.events import (
     AnyEvent,
     CommissionReport,
+    DecisionRecord,
     Execution,
     Halted,
     LedgerEntry,
     OrderSubmitted,
     PortfolioSnapshot,
+    Refusal,
     SessionEnded,
     SessionStarted,
     VaultIntent,
@@ -31,6 +35,8 @@ from optionsib.common.types import MONEY_SCALE
 from optionsib.governance.audit import verify
 from optionsib.launchers.exchange import RunningExchange, exchange_process
 from optionsib.launchers.session import journal_path
+from optionsib.models import BUNDLED_MODEL
+from optionsib.models.card import card_path, digest, read_card, write_model
 from optionsib.vault.embedded import EmbeddedChain
 from tests.integration.session_processes import exchange_settings, run_daemon
 
@@ -146,6 +152,43 @@ def test_killed_again_while_recovering(tmp_path: Path) -> None:
         assert last.returncode == 0, last.stderr
         broker = asyncio.run(ask_exchange(exchange))
     check_books(tmp_path, broker)
+
+
+@pytest.mark.parametrize("harm", ["gone", "another"])
+def test_a_restart_without_its_model_closes_what_is_open(tmp_path: Path, harm: str) -> None:
+    """A lost or replaced artefact may keep anything from being opened; the exits it may not keep."""
+    artefact = tmp_path / "model.onnx"
+    shutil.copy(BUNDLED_MODEL, artefact)
+    shutil.copy(card_path(BUNDLED_MODEL), card_path(artefact))
+    chosen = f"model.path={artefact}"
+    state = tmp_path / "state"
+    state.mkdir()
+    with exchange_process(exchange_settings(), tmp_path / "exchange.log") as exchange:
+        killed = run_daemon(exchange, state, chosen, kill_at="after-execution-before-settlement:1")
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        already = sum(isinstance(e, OrderSubmitted) for e in events_of(state))
+        if harm == "gone":
+            artefact.unlink()
+        else:
+            onnx = pytest.importorskip("onnx", reason="needs the train extra")
+            model = onnx.load(artefact)
+            model.doc_string = "another"
+            card = msgspec.structs.replace(
+                read_card(card_path(artefact)), artefact_sha256=digest(model.SerializeToString())
+            )
+            write_model(artefact, model.SerializeToString(), card)
+        finished = run_daemon(exchange, state, chosen)
+        assert finished.returncode == 0, finished.stderr
+        broker = asyncio.run(ask_exchange(exchange))
+    events = check_books(state, broker)
+    later = [e for e in events if isinstance(e, OrderSubmitted)][already:]
+    assert later, "nothing was closed: the test shows nothing"
+    assert {e.order.purpose for e in later} == {"close"}
+    assert broker.positions == {}
+    refused = {
+        e.outcome.reason for e in events if isinstance(e, DecisionRecord) and isinstance(e.outcome, Refusal)
+    }
+    assert "no model is live" in refused
 
 
 def test_uninterrupted_runs_have_one_hash(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from optionsib.bus.tape import TickTape
 from optionsib.bus.zmq import ZmqPublisher
 from optionsib.common.clock import SteppedClock, SystemClock
 from optionsib.common.config import Config
-from optionsib.common.errors import JournalError, LiveTradingRefusedError
+from optionsib.common.errors import JournalError, LiveTradingRefusedError, ModelError
 from optionsib.common.events import (
     BrokerNotice,
     Delivery,
@@ -143,14 +143,14 @@ async def run_session(
 
 async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None]) -> SessionSummary:
     config = setup.config
-    path = model_path(config)
-    model = await ModelProcess.start(path, stage=config.model.stage) if path else None
+    begun_with = _journaled_model(journal_path(setup.state_folder))
+    model = await _configured_model(config, resumed=begun_with is not None)
     try:
         genesis = make_genesis(
             seed=config.session.seed,
             config=config.digest(),
             data=setup.data_sha256,
-            model=model.model_id if model else "",
+            model=begun_with if begun_with is not None else model.model_id if model else "",
             build=__version__,
             simd_path=simd_path(),
         )
@@ -161,6 +161,35 @@ async def _run_session(setup: SessionSetup, show: Callable[[SessionView], None])
     finally:
         if model is not None:
             await model.close()
+
+
+def _journaled_model(path: Path) -> str | None:
+    """Return the model that the journal was begun with ("" = none); None without records to go on with.
+
+    A restart goes on with that journal whatever has become of the model since: what is open must be closed.
+    The journal's own epochs say which model may vote (``ModelServer.begin``).
+    """
+    if not path.exists():
+        return None
+    try:
+        with JournalReader.open_read_only(path) as journal:
+            return str(journal.genesis["model"]) if journal.last_seq else None
+    except JournalError:
+        return None  # whoever opens it to write says what is wrong
+
+
+async def _configured_model(config: Config, *, resumed: bool) -> ModelProcess | None:
+    """Start the configured model; a beginning without it is refused, a restart is not."""
+    path = model_path(config)
+    if path is None:
+        return None
+    try:
+        return await ModelProcess.start(path, stage=config.model.stage)
+    except ModelError as error:
+        if not resumed:
+            raise
+        get_logger(__name__).error("going on without a model, nothing is opened", error=str(error))
+        return None
 
 
 def _open_journal(path: Path, genesis: dict[str, Json]) -> Journal:
