@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import msgspec
@@ -215,3 +216,14 @@ def test_a_disk_that_refuses_one_file_leaves_all_as_they_were(tmp_path: Path) ->
         write_model(out, content, msgspec.structs.replace(card, artefact_sha256=digest(content)))
     assert out.read_bytes() == before
     assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_page_that_cannot_be_made_is_said_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [one for one in sys.modules if one.partition(".")[0] == "plotly"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    assert train(tmp_path, "regimes") == 1
+    assert "pip install 'optionsib[report]'" in capsys.readouterr().err
+    assert [found.name for found in tmp_path.iterdir()] == ["regimes.yaml"]

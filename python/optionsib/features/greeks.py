@@ -46,8 +46,9 @@ class GreekFeatures:
     """Values of all contracts of a chain, in its order: ``values`` (7, n) by ``VALUE_NAMES``.
 
     Raw units: volatility annualised, theta per calendar year, vega and rho per 1.00. ``status`` (n,) is a
-    ``pricing.Status``, ``computed_ns`` (n,) when the row's inputs were observed (0 = never), ``source`` (n,)
-    a ``Source``. ``broker_gap`` (n,): implied volatility less the broker's; NaN where one is unknown.
+    ``pricing.Status``, ``computed_ns`` (n,) of the snapshot that the row was computed from (0 = never),
+    ``source`` (n,) a ``Source``. ``broker_gap`` (n,): implied volatility less the broker's; NaN where one is
+    unknown.
     """
 
     at_ns: int
@@ -65,7 +66,10 @@ class GreekFeatures:
 
     @property
     def age_seconds(self) -> Floats:
-        """Seconds (n,) since the row's inputs were observed; NaN where there is no row."""
+        """Seconds (n,) since the row was computed, NaN where there is no row.
+
+        The quote behind it may be older by the ``feed_age`` of that snapshot: nothing here drops a stale one.
+        """
         age = (self.at_ns - self.computed_ns) / SECOND_NS
         return np.where(self.computed_ns > 0, age, np.nan)
 

@@ -15,6 +15,7 @@ from optionsib.common.errors import ConfigError
 from optionsib.models.trainers import TRAINERS, Outcome, Run, find_trainer, read_training_config
 from optionsib.models.trials import TrialLedger
 from optionsib.performance.model_page import page_path, write_model_page
+from optionsib.performance.pages import plotly_source
 
 LEDGER = "trials.sqlite"
 
@@ -59,6 +60,8 @@ def train_by_name(
     ------
     ConfigError
         If the configuration is wrong, or there is a checkpoint that was not asked for, or none that was.
+    MissingExtraError
+        If plotly, or what the trainer needs, is not installed.
     ModelError
         If nothing can be learnt, or the export differs; the trial is noted as failed.
     """
@@ -75,6 +78,8 @@ def train_by_name(
         raise ConfigError(f"there is no checkpoint {checkpoint} to go on from")
     if checkpoint.exists() and not resume:
         raise ConfigError(f"{checkpoint} is of an interrupted run: go on with --resume, or remove it")
+
+    plotly_source()  # before hours of training, not after them
 
     def tell(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True, markup=False)

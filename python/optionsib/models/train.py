@@ -194,9 +194,10 @@ def fit_classifier(
         If xgboost is not installed.
     """
     try:
+        import sklearn  # noqa: F401  (XGBClassifier is nothing without it)
         from xgboost import XGBClassifier  # heavy: only where a model is trained
     except ModuleNotFoundError as error:
-        raise MissingExtraError("train", "xgboost") from error
+        raise MissingExtraError("train", error.name or "xgboost") from error
     classifier = XGBClassifier(
         n_estimators=config.trees,
         max_depth=config.depth,
