@@ -275,9 +275,9 @@ def recorded_chain(folder: Path | None, ledger: TrialLedger) -> str:
             out=Path(place) / "ensemble", seed=7, data=folder / TAPE, checkpoint=Path(place) / "c", tell=print
         )
         config = read_training_config(trainer.config, None)
-        with ledger.trial("ensemble", config.model_dump(mode="json"), TAPE) as trial:
+        with ledger.trial("ensemble", config.model_dump(mode="json"), "") as trial:
             outcome = trainer.train(config, run)
-            trial.finish(outcome.gains)
+            trial.finish(outcome.gains, data=outcome.data_sha256)
     facts = "; ".join(f"{key}: {value}" for key, value in outcome.facts.items() if key != "leak test")
     return f"{score_table(outcome.scores)}\n\n{verdict(outcome.scores)} {facts[0].upper()}{facts[1:]}."
 

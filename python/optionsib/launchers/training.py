@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 from typing import Literal
@@ -98,7 +97,7 @@ def train_by_name(
             trial.finish(
                 outcome.gains,
                 {"data rows": float(len(outcome.gains))},
-                data=hashlib.sha256(outcome.data.encode()).hexdigest(),
+                data=outcome.data_sha256,
             )
     except KeyboardInterrupt:
         if checkpoint.exists():

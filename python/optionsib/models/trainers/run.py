@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from optionsib.models.card import Metrics, ModelCard
+from optionsib.models.card import Metrics, ModelCard, digest
 from optionsib.models.evaluation import Calibration, Interval, bootstrap_interval, chance_of_no_gain, holm
 from optionsib.models.metrics import score
 
@@ -53,7 +53,8 @@ class Outcome:
     """What came of a training, for the page, the ledger and the terminal.
 
     ``gains`` (n,): log loss of the first baseline less that of the model, row by row, in time order.
-    ``curves``: name to values by epoch or round. ``facts``: what has no other place on the page.
+    ``data``: SHA-256 of each part of the data, with commas between. ``curves``: name to values by epoch or
+    round. ``facts``: what has no other place on the page.
     """
 
     name: str
@@ -69,6 +70,11 @@ class Outcome:
     attribution: Mapping[str, float] = field(default_factory=dict)
     attribution_by: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data_sha256(self) -> str:
+        """Hash of all data together, for the ledger."""
+        return digest(self.data.encode())
 
     @property
     def has_skill(self) -> bool:
