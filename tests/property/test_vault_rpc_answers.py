@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from solders.instruction import Instruction
 from solders.keypair import Keypair
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.transaction import Transaction
 
 from optionsib.common.clock import SteppedClock
 from optionsib.common.errors import SettlementError
@@ -23,6 +27,9 @@ from optionsib.vault.tokens import TOKEN_PROGRAM
 ENGINE = Keypair.from_seed(bytes(32))
 ADDRESS = str(ENGINE.pubkey())
 ACCOUNT = {"lamports": 5, "data": ["", "base64"], "owner": ADDRESS, "executable": False, "rentEpoch": 0}
+WIRE = base64.b64encode(
+    bytes(Transaction.new_unsigned(Message([Instruction(Pubkey.default(), b"x", [])], ENGINE.pubkey())))
+).decode()
 HASH = {"blockhash": ADDRESS, "lastValidBlockHeight": 300}
 GOOD: dict[str, Any] = {
     "getGenesisHash": ADDRESS,
@@ -31,8 +38,15 @@ GOOD: dict[str, Any] = {
     "getProgramAccounts": [{"pubkey": ADDRESS, "account": ACCOUNT}],
     "getSignaturesForAddress": [{"signature": "x", "slot": 3, "err": None}],
     "getTransaction": {
-        "slot": 3, "blockTime": 5, "meta": {"err": None, "fee": 5000, "logMessages": ["Program data: AAAA"]},
-        "transaction": ["", "base64"],
+        "slot": 3, "blockTime": 5, "transaction": [WIRE, "base64"],
+        "meta": {
+            "err": None, "fee": 5000, "logMessages": ["Program data: AAAA"],
+            "innerInstructions": [{
+                "index": 0,
+                "instructions": [{"programIdIndex": 1, "accounts": [0], "data": "3Bxs", "stackHeight": 2}],
+            }],
+            "loadedAddresses": {"writable": [ADDRESS], "readonly": []},
+        },
     },
     "getSignatureStatuses": {
         "context": {"slot": 9}, "value": [{"slot": 4, "err": None, "confirmationStatus": "confirmed"}],

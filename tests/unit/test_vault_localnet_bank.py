@@ -22,10 +22,10 @@ from solders.transaction import VersionedTransaction
 from optionsib.common.clock import SteppedClock
 from optionsib.common.errors import SettlementError
 from optionsib.common.types import SECOND_NS
+from optionsib.vault.base58 import base58, unbase58
 from optionsib.vault.localnet import Faults, Localnet, LocalnetSettings, RpcError, http
 from optionsib.vault.localnet.bank import new_vm
 from optionsib.vault.localnet.faults import Draws
-from optionsib.vault.localnet.outcome import base58, unbase58
 
 START_NS = 1_402_061_400 * SECOND_NS
 FAULTS = Faults(
