@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -118,6 +119,21 @@ def stock_group(positions: dict[int, int], working: list[Order]) -> int | None:
     return expiries.pop() if len(expiries) == 1 else None
 
 
+def closes(positions: dict[int, int], working: list[Order], candidate: Order) -> bool:
+    """Whether ``candidate`` closes no more than is held and no working order may close."""
+    left = Counter(positions)
+    for order in working:
+        for leg in order.legs:
+            if leg.ratio * positions.get(leg.con_id, 0) < 0:
+                left[leg.con_id] += leg.ratio * order.quantity
+    return all(
+        leg.ratio * positions.get(leg.con_id, 0) < 0
+        and abs(leg.ratio) * candidate.quantity
+        <= (left[leg.con_id] if positions[leg.con_id] > 0 else -left[leg.con_id])
+        for leg in candidate.legs
+    )
+
+
 def all_fills(state: State, working: list[Order]) -> list[State]:
     """Every state that the working orders may lead to, unit by unit."""
     states = [state]
@@ -186,6 +202,8 @@ def test_reduces_risk_equals_brute_force(
         for state in all_fills(State(positions, 0), working)
         for units in range(1, candidate.quantity + 1)
     )
+    tail, loss, _ = State({}, 0).after(candidate, candidate.quantity).loss(group)
+    expected = expected and (closes(positions, working, candidate) or tail > 0 or loss > 0)
     verdict = checker.check("c", candidate, 0)
     assert verdict.reduces_risk is expected
     if expected:  # the promise itself: over all fills, with and without it
@@ -194,6 +212,20 @@ def test_reduces_risk_equals_brute_force(
             for more in ([], [candidate])
         )
         assert included <= without
+
+
+@settings(max_examples=150, deadline=None)
+@given(POSITIONS, WORKING, orders("x"))
+def test_what_hedges_keeps_within_the_size_of_an_order_and_what_closes_need_not(
+    positions: dict[int, int], working: list[Order], candidate: Order
+) -> None:
+    checker = checker_with(UNLIMITED.model_copy(update={"max_order_quantity": 0}), positions, working)
+    verdict = checker.check("c", candidate, 0)
+    if verdict.reduces_risk:
+        passes = closes(positions, working, candidate)
+        assert verdict.check == ("" if passes else "order_quantity")
+    else:
+        assert not verdict.accepts
 
 
 @settings(max_examples=100, deadline=None)

@@ -378,6 +378,30 @@ def test_an_order_that_reduces_risk_passes_a_halt_and_every_size() -> None:
     assert not checker.check("c", closing(100), 0).reduces_risk  # paying for that does
 
 
+def test_a_price_that_cannot_lose_reduces_nothing() -> None:
+    free = vertical(-10_000, quantity=1, ref="free")  # paid to take a debit spread
+    huge = vertical(-10_000, quantity=100_000, ref="huge")
+    for checker in (Desk().checker(), held()):
+        checker.set_halted(True)
+        for one in (free, huge):
+            verdict = checker.check("c", one, 0)
+            assert (verdict.max_loss, verdict.reduces_risk, verdict.check) == (0, False, "kill_switch")
+    working = Desk().checker()
+    working.on_order_working(free, 0)
+    larger = working.check("c", vertical(-10_000, quantity=100_000, ref="free"), 0)
+    assert (larger.accepts, larger.check) == (False, "order_quantity")
+
+
+def test_a_hedge_reduces_risk_within_the_size_of_an_order() -> None:
+    checker = Desk().checker()
+    checker.set_position(CALL_55, -1)  # a naked call: a call bought against it caps the loss
+    checker.set_halted(True)
+    hedge = checker.check("c", order((CALL_60, 1), limit=5_000), 0)
+    assert (hedge.accepts, hedge.reduces_risk) == (True, True), hedge.reason
+    too_many = checker.check("c", order((CALL_60, 1), limit=5_000, quantity=100_000), 0)
+    assert (too_many.reduces_risk, too_many.check) == (True, "order_quantity")
+
+
 def test_an_order_that_reduces_risk_still_answers_for_price_and_feed() -> None:
     checker = held()
     assert checker.check("c", closing(-34_050), 0).check == "price_grid"

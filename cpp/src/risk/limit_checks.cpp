@@ -258,9 +258,11 @@ std::uint64_t LimitEngine::judge(const OrderTerms& order, std::int64_t now_ns, b
         reduces = false;
         return 0;
     }
-    reduces = reduces || reduces_risk(order);
+    const Reduction found = reduces ? Reduction::closes : reduction(order);
+    reduces = found != Reduction::none;
     if (!reduces) return mask;
     std::uint64_t answers = kStillAnswers;
+    if (found == Reduction::hedges) answers |= bit(Check::order_quantity);
     if (state_ == State::cancel_only) answers |= bit(Check::kill_switch);
     if (accounts_[order.account].state == State::cancel_only) answers |= bit(Check::account_kill);
     return (mask & answers) | flag(!passes_sanity(order), Check::price_collar);

@@ -274,16 +274,29 @@ bool LimitEngine::closes_trade(const OrderTerms& order) {
     return worst != kUnbounded && worst <= *limits_.portfolio_loss;
 }
 
-bool LimitEngine::reduces_risk(const OrderTerms& order) {
-    // Most orders raise the worst loss of what is held, whatever else may fill; that is quickly seen.
+bool LimitEngine::closes_held(const OrderTerms& order) const {
+    return std::all_of(order.legs.begin(), order.legs.end(), [&](const Leg& leg) {
+        const std::int64_t position = cell(order.account, leg.contract).position;
+        std::int64_t left = std::abs(position);
+        for (const OrderTerms& other : gathered_) {
+            for (const Leg& working : other.legs) {
+                if (working.contract == leg.contract && (working.ratio > 0) == (leg.ratio > 0))
+                    left -= std::abs(working.ratio) * other.quantity;
+            }
+        }
+        return position != 0 && (leg.ratio > 0) != (position > 0) &&
+               std::abs(leg.ratio) * order.quantity <= left;
+    });
+}
+
+Reduction LimitEngine::reduction(const OrderTerms& order) {
     const Account& account = accounts_[order.account];
     const auto closes = [&] {
-        return order.trade < trades_.size() && !trades_[order.trade].empty() && closes_trade(order);
+        const bool holds = order.trade < trades_.size() && !trades_[order.trade].empty();
+        return holds && closes_trade(order) ? Reduction::closes : Reduction::none;
     };
-    // Where nothing is held and nothing else fills, a single leg that can lose anything raises the worst
-    // loss.
-    if (account.held == 0 && order.legs.size() == 1 && (has_no_bound(order) || unit_loss(order) > 0))
-        return closes();
+    if (account.held == 0) return closes();  // there is nothing to reduce
+    // Most orders raise the worst loss of what is held, whatever else may fill; that is quickly seen.
     LossCurves& curves = curves_[order.account];
     if (account.stocks == 0 && has_curve(order) && curves.is_exact()) {
         double fees = 0.0, fees_after = 0.0;
@@ -298,7 +311,12 @@ bool LimitEngine::reduces_risk(const OrderTerms& order) {
         }
     }
     gather(order.account);
-    return worst_loss_.reduces(holdings_, gathered_, order) || closes();
+    const bool closes_some = closes_held(order);
+    // At a price at which it could never lose, an order lowers every loss and hedges nothing.
+    if ((closes_some || order_loss(order) > 0) && worst_loss_.reduces(holdings_, gathered_, order)) {
+        return closes_some ? Reduction::closes : Reduction::hedges;
+    }
+    return closes();
 }
 
 Exposure LimitEngine::exposure(std::uint32_t number) {

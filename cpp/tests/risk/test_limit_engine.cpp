@@ -115,6 +115,34 @@ TEST_CASE("closing a trade that another one leans on is judged by the whole port
     CHECK_FALSE(engine.check({close_long, 1, -55'000, 1}, 0).reduces_risk);  // would uncover the short call
 }
 
+TEST_CASE("a price that cannot lose reduces nothing; a hedge keeps its size, a close need not") {
+    Limits limits = generous();
+    limits.order_quantity = 1;
+    LimitEngine engine(limits, contracts());
+    tell_market(engine);
+    const std::vector<Leg> bought{{kCall50, 1}, {kCall55, -1}};
+    const std::vector<Leg> sold{{kCall50, -1}, {kCall55, 1}};
+    CHECK_FALSE(engine.check({bought, 2, -10'000}, 0).reduces_risk);
+    for (int i = 0; i < 2; ++i)
+        CHECK(engine.fill(engine.add_working({bought, 1, 35'000}, 0), 1, std::nullopt) == Booking::ok);
+    CHECK_FALSE(engine.check({bought, 2, -10'000}, 0).reduces_risk);
+    const Verdict close = engine.check({sold, 2, -34'000}, 0);
+    CHECK(close.accepts);
+    CHECK(close.reduces_risk);
+
+    LimitEngine naked(limits, contracts());
+    tell_market(naked);
+    const std::vector<Leg> short_call{{kCall55, -1}};
+    const std::vector<Leg> hedge{{kCall50, 1}};
+    naked.add_working({short_call, 1, -20'500}, 0);
+    CHECK_FALSE(naked.check({hedge, 1, 55'500}, 0).reduces_risk);  // it may never fill
+    naked.set_position(kCall55, -1);
+    CHECK(naked.check({hedge, 1, 55'500}, 0).reduces_risk);
+    const Verdict many = naked.check({hedge, 2, 55'500}, 0);
+    CHECK(many.reduces_risk);
+    CHECK(many.check == Check::order_quantity);
+}
+
 TEST_CASE("without limits and without a market nothing passes") {
     LimitEngine engine(Limits{}, contracts());
     const std::vector<Leg> legs{{kCall50, 1}};

@@ -92,6 +92,9 @@ enum class State : std::uint8_t {
     halted,       // what reduces risk; whoever sends orders withdraws the opening ones that work
 };
 
+// How an order reduces risk: by closing what is held, or by what it adds to it.
+enum class Reduction : std::uint8_t { none, hedges, closes };
+
 // Limits on the sums of one account, strategy, underlying or expiry. Deltas in shares, gamma in shares per
 // 1.00, vega in currency per 1.00 of volatility, gross notional in currency.
 struct ExposureLimits {

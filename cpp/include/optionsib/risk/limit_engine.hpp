@@ -13,9 +13,11 @@
 //
 // An order reduces risk if WorstLoss::reduces says so of the whole account, or if it closes no more than its
 // own trade holds, WorstLoss::reduces says so of that trade, and the account's worst loss stays within its
-// limit: two trades that happen to offset each other must not keep each other from being closed.
+// limit: two trades that happen to offset each other must not keep each other from being closed. What opens
+// at a price at which it could never lose does not: no market offers that, a mistaken price does.
 //
-// An order that reduces risk answers to kStillAnswers and, in place of price_collar, to a wide fixed collar
+// An order that reduces risk answers to kStillAnswers, to order_quantity unless it only closes what is held,
+// and, in place of price_collar, to a wide fixed collar
 // (kSanityCollar); a missing bid counts as zero there, a missing ask as the most the contract can be worth
 // (call: spot, put: strike). State::cancel_only refuses it too; nothing ever refuses a cancel.
 //
@@ -345,7 +347,9 @@ class LimitEngine {
     void gather(std::uint32_t account);
     // The trade of the order must hold something.
     [[nodiscard]] bool closes_trade(const OrderTerms& order);
-    [[nodiscard]] bool reduces_risk(const OrderTerms& order);
+    // No more than the account holds, less what working orders may close already (`gathered_`).
+    [[nodiscard]] bool closes_held(const OrderTerms& order) const;
+    [[nodiscard]] Reduction reduction(const OrderTerms& order);
 
     // Legs of one underlying, and of one expiry, are netted with each other: visit(scope, its first check,
     // sums).
