@@ -229,6 +229,17 @@ def test_a_restart_takes_the_journaled_model_or_none(day: list[ChainFeatures], t
         assert one.of(ModelEpoch) == []
 
     run(again)
+    as_it_was, card = card_path(other).read_bytes(), read_card(card_path(other))
+    card_path(other).write_bytes(msgspec.structs.replace(card, proof="a year of days").encode())
+
+    async def on_another_card(one: Served) -> None:
+        await one.begin(journaled=first.events)
+        assert one.server.live_model() is None
+        assert "is another one by now: its card has" in one.server.trouble
+
+    run(on_another_card)
+    card_path(other).write_bytes(as_it_was.replace(b"\n", b"\n  "))  # the same words, laid out otherwise
+    run(again)
     other.write_bytes(b"lost")
 
     async def gone(one: Served) -> None:

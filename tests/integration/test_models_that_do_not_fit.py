@@ -237,7 +237,7 @@ def test_what_was_changed_beside_the_artefact_is_not_started_again(
         finally:
             await server.close()
 
-    assert "the card of model" in asyncio.run(scenario())
+    assert "is another one by now: its card has" in asyncio.run(scenario())
 
 
 def test_an_ensemble_without_a_member_says_so(tmp_path: Path) -> None:

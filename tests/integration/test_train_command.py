@@ -82,6 +82,25 @@ def test_each_trainer(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
         load_served(out, stage="live")
 
 
+def test_an_ensemble_that_fails_to_be_trained_again_stays_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from optionsib.models.trainers import chains
+
+    assert train(tmp_path, "ensemble") == 0
+    folder = tmp_path / "ensemble"
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def found_one(*_: object) -> str:
+        raise ModelError("a feature knew the future")
+
+    monkeypatch.setattr(chains, "chain_leak_test", found_one)  # after the fit, before the card
+    assert train(tmp_path, "ensemble", "--seed", "8") == 1
+    assert "a feature knew the future" in capsys.readouterr().err
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert load_served(folder, stage="paper").card.seed == 7
+
+
 def test_the_same_command_gives_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

@@ -153,6 +153,7 @@ class Prediction(Event, frozen=True):
 class ModelEpoch(Event, frozen=True):
     """From here on another model votes, or (``shadow``) runs beside it; ``model_id`` "" = none.
 
+    ``card_sha256``: of its card, "" = none: after a restart the same model on another card is another one.
     ``epoch`` counts the models that have voted in this journal; a vote of an earlier one is refused.
     ``path``: where an operator found it, "" for the configured one. ``notice``: what every view of its
     decisions has to say, such as that no skill was shown.
@@ -161,6 +162,7 @@ class ModelEpoch(Event, frozen=True):
     at_ns: int
     epoch: int
     model_id: str
+    card_sha256: str
     path: str
     reason: str
     notice: str = ""

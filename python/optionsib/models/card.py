@@ -94,6 +94,11 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return digest((self.artefact_sha256 + self.normalizer_sha256).encode())
 
     @property
+    def sha256(self) -> str:
+        """SHA-256 of all that the card says, however its file is laid out; with ``model_id`` in it."""
+        return digest(self.encode())
+
+    @property
     def proven(self) -> bool:
         """True if the card claims skill out of sample."""
         return not self.proof.startswith("none")

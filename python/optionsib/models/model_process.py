@@ -47,10 +47,9 @@ class ModelProcess:
         path: Path,
         *,
         stage: Stage,
-        expected_id: str | None = None,
-        expected_card: ModelCard | None = None,
+        expected_card: str | None = None,
     ) -> ModelProcess:
-        """Start a process, have it load ``path`` and run once.
+        """Start a process, have it load ``path`` and run once; ``expected_card``: SHA-256 of its card.
 
         Raises
         ------
@@ -83,12 +82,12 @@ class ModelProcess:
         if hello.card is None:
             await _end(process)
             raise ModelError(hello.error)
-        if expected_card is not None and hello.card != expected_card:
+        if expected_card is not None and hello.card.sha256 != expected_card:
             await _end(process)
-            raise ModelError(f"the card of model {path} is another one by now")
-        if expected_id is not None and hello.card.model_id != expected_id:
-            await _end(process)
-            raise ModelError(f"model {path} was {expected_id[:12]} and is {hello.card.model_id[:12]} by now")
+            raise ModelError(
+                f"model {path} is another one by now: its card has sha256 {hello.card.sha256[:12]}, and had "
+                f"{expected_card[:12]}"
+            )
         return cls(path, hello.card, process, hello.missing)
 
     @property

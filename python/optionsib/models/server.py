@@ -153,7 +153,7 @@ class ModelServer:
         if last is None:
             if first is not None:
                 self._next[False] = _Coming(first)
-        elif first is not None and first.model_id == last.model_id:
+        elif first is not None and first.card.sha256 == last.card_sha256:
             self._live = self._seat(first, last.epoch, shadow=False)
         else:
             self._live = await self._restored(last)
@@ -318,6 +318,7 @@ class ModelServer:
                     at_ns=self._clock.now_ns(),
                     epoch=epoch,
                     model_id=process.model_id if process else "",
+                    card_sha256=process.card.sha256 if process else "",
                     path=one.path,
                     reason=one.reason,
                     notice=process.card.notice if process else "",
@@ -353,7 +354,7 @@ class ModelServer:
             process = await ModelProcess.start(
                 Path(event.path or (self._config.shadow if event.shadow else self._config.path)),
                 stage=self._config.stage,
-                expected_id=event.model_id,
+                expected_card=event.card_sha256,
             )
         except ModelError as error:
             self.trouble = f"the model of epoch {event.epoch} cannot be loaded: {error}"
@@ -379,8 +380,7 @@ class ModelServer:
                 ModelProcess.start(
                     seat.process.path,
                     stage=self._config.stage,
-                    expected_id=seat.process.model_id,
-                    expected_card=seat.process.card,
+                    expected_card=seat.process.card.sha256,
                 )
             )
         if not seat.reviving.done():

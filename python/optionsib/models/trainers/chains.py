@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,14 +123,16 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
     run.tell(
         f"{len(fitted.label)} rows to fit, {len(calibrated.label)} to calibrate, {len(judged.label)} to judge"
     )
-    ensemble = OptionStrategyEnsemble.fit(
-        run.out, together.matrix, together.label, split, FEATURE_NAMES,
-        known_until_ns=known_until,
-        seed=run.seed,
-        dead_band=config.dead_band,
-        maximum_spread=config.maximum_spread,
-        minimum_members=config.minimum_members,
-    )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="optionsib-") as aside:  # what stands stays until all is judged
+        ensemble = OptionStrategyEnsemble.fit(
+            Path(aside), together.matrix, together.label, split, FEATURE_NAMES,
+            known_until_ns=known_until,
+            seed=run.seed,
+            dead_band=config.dead_band,
+            maximum_spread=config.maximum_spread,
+            minimum_members=config.minimum_members,
+        )  # fmt: skip
+        files = {file.name: file.read_bytes() for file in Path(aside).iterdir()}
     forecast = ensemble.forecast(judged.matrix)
     known = np.isfinite(forecast.probability)
     judged, probability = judged.where(known), forecast.probability[known]
@@ -142,7 +146,7 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
     card = _card(
         run, settings, days, "ensemble",
         model_type=f"mean of calibrated members ({', '.join(MEMBERS)}), each exported to ONNX",
-        artefact_sha256=digest((run.out / STATE_FILE).read_bytes()),
+        artefact_sha256=digest(files[STATE_FILE]),
         normalizer_sha256=ensemble.state.normalizer_sha256,
         rows=(len(fitted.label), len(judged.label)),
         validation=f"{days[-1].name}, a day after all that was fitted or calibrated on",
@@ -151,8 +155,14 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
         difference=(MEMBER_TOLERANCE, MEMBER_TOLERANCE),  # each member was held to it
         parameters=config.model_dump(mode="json"),
     )  # fmt: skip
-    write_files([(card_path(run.out), card.encode())])
     run.tell("what the forecasts rest on")
+    attribution = permutation_importance(
+        lambda matrix: ensemble.forecast(matrix).probability, judged.matrix[few], judged.label[few],
+        np.arange(len(few)), FEATURE_NAMES, seed=run.seed, repeats=2,
+    )  # fmt: skip
+    run.out.mkdir(parents=True, exist_ok=True)
+    files[card_path(run.out).name] = card.encode()
+    write_files([(run.out / name, content) for name, content in files.items()])
     return Outcome(
         name="ensemble",
         artefact=run.out,
@@ -163,10 +173,7 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
         scores=scores,
         gains=gains,
         calibration=calibration(judged.label, probability, bins=10),
-        attribution=permutation_importance(
-            lambda matrix: ensemble.forecast(matrix).probability, judged.matrix[few], judged.label[few],
-            np.arange(len(few)), FEATURE_NAMES, seed=run.seed, repeats=2,
-        ),
+        attribution=attribution,
         attribution_by="rise of the log loss when a feature is shuffled",
         facts={
             "acts on": f"{acted.mean():.1%} of the judged rows; elsewhere members differ or are near 0.5",
@@ -175,7 +182,7 @@ def train_ensemble(config: EnsembleTraining, run: Run) -> Outcome:
             else "it never acts",
             "leak test": card.leak_test,
         },
-    )  # fmt: skip
+    )
 
 
 def train_rule(config: RuleTraining, run: Run) -> Outcome:
