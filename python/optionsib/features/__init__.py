@@ -9,6 +9,9 @@ from optionsib.features.chain_features import (
     FeatureStages,
 )
 from optionsib.features.engine import FeatureEngine, ZeroCurve
+from optionsib.features.greeks import Dividend, GreekFeatureGenerator, GreekFeaturePipeline
+from optionsib.features.normalizer import QuantileNormalizer, QuantumNormalizer
+from optionsib.features.temporal import EncodingMethod, RegimeMetrics, TemporalEncoder, TemporalFeatures
 from optionsib.features.warm_up import WarmedUp, get_default_pipeline_config, warmup_transformers
 
 __all__ = [
@@ -16,8 +19,17 @@ __all__ = [
     "FEATURES_VERSION",
     "FEATURE_NAMES",
     "ChainFeatures",
+    "Dividend",
+    "EncodingMethod",
     "FeatureEngine",
     "FeatureStages",
+    "GreekFeatureGenerator",
+    "GreekFeaturePipeline",
+    "QuantileNormalizer",
+    "QuantumNormalizer",
+    "RegimeMetrics",
+    "TemporalEncoder",
+    "TemporalFeatures",
     "WarmedUp",
     "ZeroCurve",
     "get_default_pipeline_config",
