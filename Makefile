@@ -64,7 +64,7 @@ sanitize: ## C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@scripts/setup.sh test
 	@scripts/test.sh $(WORKERS) sanitize
 
-fuzz: ## pricing functions, order book (under sanitizers) and paper exchange with whatever may go wrong (SEED=, CALLS=)
+fuzz: ## pricing functions, order book (under sanitizers), paper exchange and all properties with whatever may go wrong (SEED=, CALLS=)
 	@scripts/setup.sh test
 	@scripts/fuzz.sh $(SEED) $(CALLS) $(WORKERS)
 

@@ -33,6 +33,8 @@ struct OrderNames {
     py::str ratio = intern("ratio");
     py::str trade_id = intern("trade_id");
     py::str strategy = intern("strategy");
+    py::str purpose = intern("purpose");
+    py::str open = intern("open");
 
     static py::str intern(const char* name) {
         return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(name));
@@ -78,7 +80,8 @@ class Limiter {
                                *limit_price,
                                trade_of(order, is_sent),
                                0,
-                               strategy(order.attr(names_.strategy).cast<std::string>())};
+                               strategy(order.attr(names_.strategy).cast<std::string>()),
+                               py::object(order.attr(names_.purpose)).equal(names_.open)};
         if (!engine_.is_well_formed(terms)) return std::nullopt;
         return terms;
     }

@@ -30,3 +30,5 @@ for target in pricing american book matching; do
 done
 # Without sanitizers: it looks at the memory of its own process, and a sanitizer keeps what is freed.
 .venv/bin/python scripts/fuzz_paper.py --seed "$seed" --calls "$calls"
+# The properties on examples of this seed; the tests look at the same ones every time.
+.venv/bin/python -m pytest -q -n "$workers" --hypothesis-profile explore --hypothesis-seed "$seed" tests/property

@@ -20,6 +20,8 @@ def test_an_order_on_the_chain_gets_cheaper_and_not_dearer() -> None:
         desk = await Desk().begin(total_cap=980 * USDT)
         assert desk.order("O1", "T1", 2, loss=600) is None
         order = desk.manager.records["O1"].order
+        free: Any = msgspec.structs.replace(order, order_ref="O9", trade_id="T9")
+        assert "it cannot lose at 100" in (desk.settlement.approve(free, 0) or "")
         # Not filled yet: as far as the caps allow.
         assert desk.settlement.approve(order, 640 * USDT) is None
         assert desk.ledger.books.balances["reserved"] == 640 * USDT

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,7 +44,7 @@ def order_of(ref: str, legs: dict[int, int], quantity: int, limit: int) -> Order
         legs=tuple(OrderLeg(con_id, ratio) for con_id, ratio in legs.items()),
         quantity=quantity,
         limit_price=limit,
-        purpose="open",
+        purpose="hedge",
         strategy="test",
     )
 
@@ -206,6 +207,8 @@ def test_reduces_risk_equals_brute_force(
     expected = expected and (closes(positions, working, candidate) or tail > 0 or loss > 0)
     verdict = checker.check("c", candidate, 0)
     assert verdict.reduces_risk is expected
+    opening = msgspec.structs.replace(candidate, purpose="open")
+    assert not checker.check("c", opening, 0).reduces_risk
     if expected:  # the promise itself: over all fills, with and without it
         without, included = (
             max(s.loss(group)[:2] for s in all_fills(State(positions, 0), [*working, *more]))
@@ -221,9 +224,8 @@ def test_what_hedges_keeps_within_the_size_of_an_order_and_what_closes_need_not(
 ) -> None:
     checker = checker_with(UNLIMITED.model_copy(update={"max_order_quantity": 0}), positions, working)
     verdict = checker.check("c", candidate, 0)
-    if verdict.reduces_risk:
-        passes = closes(positions, working, candidate)
-        assert verdict.check == ("" if passes else "order_quantity")
+    if verdict.reduces_risk and closes(positions, working, candidate):
+        assert verdict.check != "order_quantity"
     else:
         assert not verdict.accepts
 

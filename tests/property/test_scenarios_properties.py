@@ -69,7 +69,7 @@ def generators(draw: st.DrawFn) -> OptionScenarioGenerator:
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None)
 @given(generators(), st.integers(0, 2**64 - 1), st.sampled_from([0.05, 0.5, 1.0]))
 def test_any_model(generator: OptionScenarioGenerator, seed: int, horizon: float) -> None:
     assert OptionScenarioGenerator.from_json(generator.to_json()) == generator
@@ -90,7 +90,7 @@ def test_any_model(generator: OptionScenarioGenerator, seed: int, horizon: float
         assert np.array_equal(values, found.arrays()[name][:5000])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None)
 @given(
     spot=between(-0.9, 2.0), volatility=between(0.0, 1.0), rate=between(-0.1, 0.1),
     start=st.integers(0, 6), ramp=st.integers(0, 6),

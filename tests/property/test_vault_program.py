@@ -50,9 +50,7 @@ class VaultProgram(RuleBasedStateMachine):
         self.driver.finish()
 
 
-VaultProgram.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, deadline=None, derandomize=True
-)
+VaultProgram.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 TestVaultProgram = VaultProgram.TestCase
 
 

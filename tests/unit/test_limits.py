@@ -378,9 +378,26 @@ def test_an_order_that_reduces_risk_passes_a_halt_and_every_size() -> None:
     assert not checker.check("c", closing(100), 0).reduces_risk  # paying for that does
 
 
+def test_a_new_trade_is_judged_in_full_whatever_it_offsets() -> None:
+    checker = Desk({"max_order_quantity": 1}).checker()
+    sold = msgspec.structs.replace(closing(ref="o-1"), purpose="open")
+    checker.on_order_working(sold)
+    checker.on_fill("o-1", 1)
+    for purpose, reduces in (("open", False), ("hedge", True), ("close", True)):
+        bought = msgspec.structs.replace(vertical(ref="o-2"), trade_id="t-2", purpose=purpose)
+        checker.set_halted(False)
+        verdict = checker.check("c", bought, 0)
+        assert (verdict.accepts, verdict.reduces_risk) == (True, reduces), purpose
+        checker.set_halted(True)
+        assert checker.check("c", bought, 0).accepts is reduces, purpose
+    checker.on_order_working(msgspec.structs.replace(vertical(ref="o-2", quantity=2), trade_id="t-2"))
+    smaller = msgspec.structs.replace(vertical(ref="o-2", quantity=1), trade_id="t-2")
+    assert checker.check("c", smaller, 0).reduces_risk  # a change of one that works
+
+
 def test_a_price_that_cannot_lose_reduces_nothing() -> None:
-    free = vertical(-10_000, quantity=1, ref="free")  # paid to take a debit spread
-    huge = vertical(-10_000, quantity=100_000, ref="huge")
+    free = order((CALL_50, 1), (CALL_55, -1), limit=-10_000, ref="free", purpose="hedge")  # paid to take it
+    huge = msgspec.structs.replace(free, quantity=100_000)
     for checker in (Desk().checker(), held()):
         checker.set_halted(True)
         for one in (free, huge):
@@ -396,9 +413,9 @@ def test_a_hedge_reduces_risk_within_the_size_of_an_order() -> None:
     checker = Desk().checker()
     checker.set_position(CALL_55, -1)  # a naked call: a call bought against it caps the loss
     checker.set_halted(True)
-    hedge = checker.check("c", order((CALL_60, 1), limit=5_000), 0)
+    hedge = checker.check("c", order((CALL_60, 1), limit=5_000, purpose="hedge"), 0)
     assert (hedge.accepts, hedge.reduces_risk) == (True, True), hedge.reason
-    too_many = checker.check("c", order((CALL_60, 1), limit=5_000, quantity=100_000), 0)
+    too_many = checker.check("c", order((CALL_60, 1), limit=5_000, quantity=100_000, purpose="hedge"), 0)
     assert (too_many.reduces_risk, too_many.check) == (True, "order_quantity")
 
 
@@ -440,9 +457,12 @@ def test_trades_that_offset_each_other_can_each_be_closed() -> None:
 def test_the_stock_covers_a_call_of_one_expiry() -> None:
     checker = Desk().checker()
     checker.set_position(STOCK, 100)
-    assert checker.check("c", order((CALL_60, -1), limit=-5_000), 0).accepts
+    covered = order((CALL_60, -1), limit=-5_000, purpose="hedge")
+    assert checker.check("c", covered, 0).accepts
+    alone = checker.check("c", msgspec.structs.replace(covered, purpose="open"), 0)
+    assert (alone.accepts, alone.check, alone.max_loss) == (False, "order_loss", UNBOUNDED_LOSS)
     checker.set_position(STOCK, 99)
-    assert checker.check("c", order((CALL_60, -1), limit=-5_000), 0).max_loss == UNBOUNDED_LOSS
+    assert not checker.check("c", covered, 0).accepts
 
 
 def test_an_unknown_greek_of_a_position_refuses_new_risk() -> None:

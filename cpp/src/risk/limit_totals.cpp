@@ -290,6 +290,7 @@ bool LimitEngine::closes_held(const OrderTerms& order) const {
 }
 
 Reduction LimitEngine::reduction(const OrderTerms& order) {
+    if (order.opens) return Reduction::none;
     const Account& account = accounts_[order.account];
     const auto closes = [&] {
         const bool holds = order.trade < trades_.size() && !trades_[order.trade].empty();

@@ -162,9 +162,9 @@ class ModelEpoch(Event, frozen=True):
     at_ns: int
     epoch: int
     model_id: str
-    card_sha256: str
     path: str
     reason: str
+    card_sha256: str = ""
     notice: str = ""
     operator: str = ""
     shadow: bool = False

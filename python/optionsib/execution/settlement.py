@@ -53,11 +53,12 @@ class Settlement:
         Return None, or why the vault refuses (the reserve is as before then).
         """
         reserve = self._reserve_for(order, max_loss, filled)
-        if reserve.amount > 0:
-            refusal = self._ledger.reserve(_of(order, reserve), reserve.amount)
-            if refusal is not None:
-                return refusal
-            self._funded.add(order.trade_id)
+        if reserve.amount <= 0:  # the vault settles what it has paid for, and only that
+            return f"order {order.order_ref}: it cannot lose at {order.limit_price}: nothing to reserve"
+        refusal = self._ledger.reserve(_of(order, reserve), reserve.amount)
+        if refusal is not None:
+            return refusal
+        self._funded.add(order.trade_id)
         self._reserves[order.order_ref] = reserve
         return None
 

@@ -13,8 +13,9 @@
 //
 // An order reduces risk if WorstLoss::reduces says so of the whole account, or if it closes no more than its
 // own trade holds, WorstLoss::reduces says so of that trade, and the account's worst loss stays within its
-// limit: two trades that happen to offset each other must not keep each other from being closed. What opens
-// at a price at which it could never lose does not: no market offers that, a mistaken price does.
+// limit: two trades that happen to offset each other must not keep each other from being closed. A new trade
+// for its own sake never does, whatever it happens to offset, nor a hedge at a price at which it could never
+// lose: no market offers that, a mistaken price does.
 //
 // An order that reduces risk answers to kStillAnswers, to order_quantity unless it only closes what is held,
 // and, in place of price_collar, to a wide fixed collar

@@ -57,6 +57,7 @@ struct OrderTerms {
     std::uint32_t trade = kNoTrade;
     std::uint32_t account = 0;
     std::uint32_t strategy = 0;
+    bool opens = false;  // a trade for its own sake
 };
 
 struct Holding {
