@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from optionsib.brokers.api import BrokerState
@@ -22,6 +23,7 @@ from optionsib.common.errors import BusError
 from optionsib.common.events import (
     AnyEvent,
     Halted,
+    OrderModifyRequested,
     OrderSubmitted,
     Resumed,
     SessionEnded,
@@ -38,8 +40,10 @@ from tests.integration.test_crash_and_restart import ask_exchange
 SPEED, MINUTES = 40.0, 355
 pytestmark = pytest.mark.timeout(900)
 PATIENCE_SECONDS = 240.0
-# Open and hold: the tests below want positions and working orders to act on.
+# Open and hold: the tests below want positions and working orders to act on, and a model that is heard even
+# where the machine is busy with something else.
 HOLD = (
+    "model.budget_seconds=30",
     "session.step_seconds=20",
     "strategy.no_new_before=09:31",
     "strategy.no_new_after=15:40",
@@ -75,6 +79,15 @@ def wait_for(
                 return dict(answer)
         time.sleep(0.1)
     raise AssertionError(f"{what} did not come: {answer}")
+
+
+def wait_until_stopped(daemon: subprocess.Popen[str]) -> None:
+    """Wait until a fault point has stopped the daemon."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while psutil.Process(daemon.pid).status() != psutil.STATUS_STOPPED:
+        assert daemon.poll() is None, f"the daemon ended early: {daemon.communicate()}"
+        assert time.monotonic() < deadline, "it never came to that point"
+        time.sleep(0.05)
 
 
 def opening(answer: Any) -> list[Any]:
@@ -202,13 +215,16 @@ def test_second_signal_leaves_at_once_and_restart_recovers(tmp_path: Path) -> No
     assert starts == [False, True]
 
 
-def test_daemon_that_hangs(tmp_path: Path) -> None:
+def test_daemon_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs where that is worst: an order is journaled and not sent, and a rescue closes everything."""
     state = tmp_path / "state"
     with exchange_process(real_exchange(), tmp_path / "exchange.log") as exchange:
         words = set_options(exchange, state, *HOLD)
+        monkeypatch.setenv("OPTIONSIB_STOP_AT", "after-journal-before-send:8")  # there are trades by then
         with live_daemon(exchange, state, SPEED, *HOLD) as daemon:
-            wait_for(state, holds_and_works, daemon, "a trade and a working order")
-            daemon.send_signal(signal.SIGSTOP)
+            monkeypatch.delenv("OPTIONSIB_STOP_AT")
+            wait_until_stopped(daemon)
+            last = [e for e in events_of(state) if isinstance(e, OrderSubmitted | OrderModifyRequested)][-1]
 
             shown = cli("status", "--timeout", "0.5", *words)
             assert shown.returncode == 0
@@ -226,11 +242,14 @@ def test_daemon_that_hangs(tmp_path: Path) -> None:
             at_broker = broker_state(exchange)
             assert (at_broker.positions, at_broker.working_orders) == ({}, ())
 
-            # It wakes up, and finds out before it "closes" what is closed.
+            # It wakes up, and finds out before it sends what it was about to, or "closes" what is closed.
             before = len([e for e in events_of(state) if isinstance(e, OrderSubmitted)])
             daemon.send_signal(signal.SIGCONT)
             disputed = "halted: positions differ from the broker's"
             wait_for(state, lambda a: a["state"] == disputed, daemon, "a halt")
+            woken = broker_state(exchange)
+            assert (woken.positions, woken.working_orders) == ({}, ())
+            assert woken.order_refs == at_broker.order_refs, f"sent after the rescue: {last}"
             daemon.kill()
             daemon.wait(timeout=PATIENCE_SECONDS)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -86,6 +86,7 @@ class OrderDesk:
         ledger: SettlementLedger,
         checker: LimitChecker,
         contracts: Mapping[int, Contract],
+        rescue_has_begun: Callable[[], bool] = lambda: False,
     ) -> None:
         self._broker = broker
         self._bus = bus
@@ -93,6 +94,7 @@ class OrderDesk:
         self._clock = clock
         self._checker = checker
         self._contracts = contracts
+        self._rescue_has_begun = rescue_has_begun
         self.manager = OrderManager()
         self.portfolio = Portfolio(contracts)
         self._unordered = UnorderedExecutions(contracts, self.portfolio, clock, self.halt)
@@ -131,9 +133,16 @@ class OrderDesk:
         ``operator``: who has changed a working order by hand.
 
         Returns the decision as journaled: an approval that the vault refuses has become a refusal.
+
+        Raises
+        ------
+        BrokerError
+            If the broker's side refuses to send it, or a rescue began since the step looked for one: nothing
+            was sent, and the broker's state is to be asked.
         """
         outcome = record.outcome
         if isinstance(outcome, ApprovedOrder):
+            self._stay_behind_rescue()
             record = self._reserve(record, outcome)
             outcome = record.outcome
         self._bus.publish(record)
@@ -148,6 +157,7 @@ class OrderDesk:
             self._books.submitted(submitted)
             self._journal.commit()
             fault_point("after-journal-before-send")
+            self._stay_behind_rescue()  # the commit may have hung
             if outcome.attached:
                 await self._broker.place_bracket(order, outcome.attached)
             else:
@@ -161,6 +171,7 @@ class OrderDesk:
             self._books.message(order.order_ref)
             self._journal.commit()
             fault_point("after-journal-before-send")
+            self._stay_behind_rescue()  # the commit may have hung
             await self._broker.modify(
                 change.order_ref,
                 change.limit_price,
@@ -171,6 +182,12 @@ class OrderDesk:
             )
         fault_point("after-send-before-acknowledgement")
         return record
+
+    def _stay_behind_rescue(self) -> None:
+        if self._rescue_has_begun():
+            raise BrokerError(
+                "a rescue has acted at the broker within this step; nothing is sent before its state is known"
+            )
 
     def _reserve(self, record: DecisionRecord, approved: ApprovedOrder) -> DecisionRecord:
         if approved.reduces_risk:

@@ -279,6 +279,7 @@ async def _trade_with(
             models = ModelServer(
                 config.model, clock, bus.publish, commit=journal.commit, first=model, patience=patience
             )
+            rescues = RescueWatch(setup.state_folder)
             trader = QuantumTrader(
                 config=config,
                 chain=chain,
@@ -293,7 +294,8 @@ async def _trade_with(
                 checker=LimitChecker(config.limits, tuple(contracts.values()), fees),
                 notices=(*setup.notices, UNIT_NOTE, *_vault_notes(config)),
                 show=stream.before(show),
-                was_rescued=RescueWatch(setup.state_folder),
+                was_rescued=rescues,
+                rescue_has_begun=rescues.has_begun,
             )
             log_events(bus)
             with _signals(trader):

@@ -41,12 +41,18 @@ class RescueWatch:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._known = set(self._journals())
+        self._seen = set(self._known)
 
     def __call__(self) -> bool:
         """Return whether a rescue is at work, or ended since the last call."""
         new = [path for path in self._journals() if path not in self._known]
         self._known.update(path for path in new if writer_of(path) is None)
+        self._seen.update(new)
         return bool(new)
+
+    def has_begun(self) -> bool:
+        """Return whether a rescue began since the last call of the watch itself."""
+        return not self._seen.issuperset(self._journals())
 
     def _journals(self) -> list[Path]:
         return sorted(self._folder.glob("rescue-*.sqlite"))

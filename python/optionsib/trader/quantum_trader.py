@@ -100,6 +100,8 @@ class QuantumTrader:
         Called with a picture at the end of each step.
     was_rescued
         Asked at each step whether a process of its own cancelled or closed behind our back.
+    rescue_has_begun
+        Asked before each order whether one has begun to since: this process may hang within a step too.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class QuantumTrader:
         notices: Sequence[str] = (),
         show: Callable[[SessionView], None] = lambda view: None,
         was_rescued: Callable[[], bool] = lambda: False,
+        rescue_has_begun: Callable[[], bool] = lambda: False,
     ) -> None:
         contracts = {c.con_id: c for c in (chain.underlying, *chain.options)}
         self._config = config
@@ -146,6 +149,7 @@ class QuantumTrader:
             ledger=ledger,
             checker=checker,
             contracts=contracts,
+            rescue_has_begun=rescue_has_begun,
         )
         self._decisions = Decisions(
             config=config, clock=clock, desk=self.desk, models=models, ids=self._ids, contracts=contracts
@@ -279,7 +283,10 @@ class QuantumTrader:
             state = await self._broker.refresh()
         except BrokerError:
             state = await self._broker.reconnect()
-        self.desk.take_in(self._broker.take_events())
+        if (
+            not self._was_rescued()
+        ):  # what a rescue did is told as a difference, not as fills of no order of ours
+            self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(state)
         await self._ledger.advance()  # the chain goes on while steps fail
 
