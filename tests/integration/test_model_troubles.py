@@ -81,8 +81,11 @@ def copied(folder: Path) -> Path:
     return path
 
 
-def played(folder: Path, trouble: Trouble, config: Config | None = None, patience: float = 0.25) -> Day:
-    """Trade twenty minutes; ``trouble`` is called at the end of the first step with an open trade."""
+def played(folder: Path, trouble: Trouble, config: Config | None = None, patience: float = 20.0) -> Day:
+    """Trade twenty minutes; ``trouble`` is called at the end of the first step with an open trade.
+
+    ``patience`` with the model holds from then on; before, a slow machine is not what is tried.
+    """
     artefact = copied(folder)
 
     async def session(port: int, symbol: str) -> Day:
@@ -113,7 +116,7 @@ def played(folder: Path, trouble: Trouble, config: Config | None = None, patienc
 
             bus = LocalBus(tap=capture)
             first = await ModelProcess.start(artefact, stage="paper")
-            models = ModelServer(chosen.model, clock, bus.publish, first=first, patience=patience)
+            models = ModelServer(chosen.model, clock, bus.publish, first=first, patience=20.0)
             async with settlement(
                 chosen, clock=clock, bus=bus, commit=journal.commit, contracts=contracts, journaled=[]
             ) as vault:
@@ -122,6 +125,7 @@ def played(folder: Path, trouble: Trouble, config: Config | None = None, patienc
                 def show(view: SessionView) -> None:
                     if view.trades and not day.broken_ns:
                         day.broken_ns = view.at_ns
+                        models._patience = patience
                     if day.broken_ns:
                         trouble(day)
 
