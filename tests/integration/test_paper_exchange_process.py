@@ -48,7 +48,13 @@ def test_any_symbol_and_a_clean_end() -> None:
         assert f"127.0.0.1:{facts['port']}" in process.stdout.readline()
         assert "no market ever quoted" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
+
+
+def test_it_may_be_told_to_end_from_its_first_line_on() -> None:
+    with exchange("--tape-only") as (_, process):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
 
 
 def test_the_tape_alone() -> None:

@@ -140,13 +140,13 @@ async def serve(settings: ExchangeSettings, config: Config) -> None:
     }
     if control is not None:
         facts |= {"control_port": control[0].port, "control_token": control[1]}
-    print(json.dumps(facts), flush=True)
-    for line in _in_words(settings, tape, market, port):
-        print(line, flush=True)
     loop = asyncio.get_running_loop()
     closing: set[asyncio.Task[None]] = set()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, lambda: closing.add(loop.create_task(exchange.close())))
+    print(json.dumps(facts), flush=True)  # from here on it may be told to end
+    for line in _in_words(settings, tape, market, port):
+        print(line, flush=True)
     try:
         await exchange.serve_until_closed()
     finally:
