@@ -8,15 +8,16 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from optionsib.common.events import OrderCancelRequested, OrderUpdate
 from optionsib.governance.audit import verify
 from optionsib.launchers.state_folder import journal_path
 from tests.integration.session_processes import cli
+from tests.integration.test_operations import PATIENCE_SECONDS, events_of, wait_for
 
 WINDOW = ("--first-minute", "30", "--minutes", "25")
 DATA = Path(os.environ.get("OPTIONSIB_TAPE_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
@@ -83,23 +84,33 @@ def test_report_stands_alone(first: tuple[Path, str, str]) -> None:
 
 def test_interrupt_at_the_terminal_ends_it_in_an_orderly_way(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group; the exchange must outlive the daemon's last cancels."""
-    words = [sys.executable, "-m", "optionsib.cli", "demo", "--speed", "120", "--state", str(tmp_path / "s")]
+    state = tmp_path / "s"
+    words = [sys.executable, "-m", "optionsib.cli", "demo", "--speed", "120", "--state", str(state)]
     process = subprocess.Popen(
-        [*words, *WINDOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
+        [*words, "--first-minute", "30", "--minutes", "355"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
     )
     try:
-        deadline = time.monotonic() + 90
-        while not (tmp_path / "s" / "control.sock").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        time.sleep(2)
+        wait_for(state, lambda answer: answer["view"]["orders"], process, "a working order")
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=90)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     finally:
         process.kill()
     assert process.returncode == 0, err
     assert "ended: SIGINT" in out
     assert HASH_LINE.fullmatch(out.splitlines()[-1])
     assert "Traceback" not in err
+    asked = {e.order_ref for e in events_of(state) if isinstance(e, OrderCancelRequested)}
+    ended = {
+        e.order_ref
+        for e in events_of(state)
+        if isinstance(e, OrderUpdate) and e.status in ("cancelled", "filled")
+    }
+    assert asked
+    assert asked <= ended, "the exchange had gone before the daemon's last cancels"
 
 
 @pytest.fixture(scope="module")
