@@ -6,13 +6,17 @@ Most tests use the exchange's own fault switches; the proxy invents what no exch
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from typing import Literal
 
+import pytest
+
 from optionsib.brokers.ib import IBGateway
+from optionsib.brokers.ib.session import TwsSession
 from optionsib.brokers.paper import PaperExchange
 from optionsib.common.clock import SteppedClock
 from optionsib.common.config import FeeRow, FeesConfig, GatewayConfig
@@ -24,6 +28,7 @@ from tests.integration.ib_events import GatewayEvents
 OPEN_NS = int(dt.datetime(2014, 6, 6, 13, 30, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 EXPIRY_NS = int(dt.datetime(2014, 6, 20, 20, 0, tzinfo=dt.UTC).timestamp()) * SECOND_NS
 CALL, PUT = 100, 101
+PATIENCE_SECONDS = 20.0  # where nothing but failure takes it
 
 Frame = list[str]
 PLACE, CANCEL, MARKET_DATA = "3", "4", "1"
@@ -207,9 +212,15 @@ def play(
     minutes: int = 8,
     speed: float | None = None,
     seed: int = 0,
+    confirm_seconds: float = 0.3,
+    silent: str = "",
     **settings: object,
 ) -> None:
-    """Run a scenario; with ``speed`` the exchange ticks by itself, that many simulated seconds a second."""
+    """Run a scenario; with ``speed`` the exchange ticks by itself, that many simulated seconds a second.
+
+    ``silent`` names the question that stays without an answer: it alone is given up soon, and no question
+    because the machine stood still for a moment.
+    """
 
     async def main() -> None:
         fees = FeesConfig(
@@ -233,24 +244,54 @@ def play(
         )
         proxy = Proxy(await exchange.start())
         clock = SteppedClock(OPEN_NS)
-        config = {"port": await proxy.start(), "request_timeout_seconds": timeout, **settings}
+        patience = PATIENCE_SECONDS if silent else timeout
+        config = {"port": await proxy.start(), "request_timeout_seconds": patience, **settings}
         gateway = IBGateway(
             GatewayConfig.model_validate(config),
             clock=clock,
             pace=pace if speed is None else "real",
             step_seconds=0.05,
-            confirm_seconds=0.3,
+            confirm_seconds=confirm_seconds,
             messages_per_second=rate,
             broker_time=speed is not None,
         )
         try:
-            await scenario(World(exchange, proxy, gateway, clock))
+            with impatient(silent, timeout) if silent else contextlib.nullcontext():
+                await scenario(World(exchange, proxy, gateway, clock))
         finally:
             await gateway.disconnect()
             await proxy.close()
             await exchange.close()
 
     asyncio.run(main())
+
+
+@contextlib.contextmanager
+def impatient(question: str, seconds: float) -> Iterator[None]:
+    """Give up questions of this name after twice ``seconds``, the first of them in which the machine runs."""
+    answer, parts = TwsSession._answer, 10
+
+    async def answer_soon(
+        session: TwsSession, name: str, request: Callable[[], Awaitable[object]], timeout: float
+    ) -> object:
+        if not name.startswith(question):
+            return await answer(session, name, request, timeout)
+
+        async def ask() -> object:
+            return await request()
+
+        asked = asyncio.ensure_future(ask())
+        try:
+            for _ in range(parts):  # standing still uses up one of them
+                await asyncio.wait({asked}, timeout=seconds / parts)
+        except asyncio.CancelledError:
+            asked.cancel()
+            raise
+        return await answer(session, name, lambda: asked, seconds)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TwsSession, "_answer", answer_soon)
+        yield
 
 
 def order(order_ref: str, limit: int, quantity: int = 1, purpose: Literal["open", "close"] = "open") -> Order:

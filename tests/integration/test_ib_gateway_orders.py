@@ -13,6 +13,7 @@ from tests.integration.ib_world import (
     CANCEL,
     ERROR,
     OPEN_ORDER,
+    PATIENCE_SECONDS,
     PLACE,
     STATUS,
     Frame,
@@ -172,7 +173,7 @@ def test_at_real_pace_an_answer_may_take_its_time() -> None:
         assert [u.status for u in world.of(OrderUpdate)] == ["working"]
         assert [frame for frame in world.proxy.sent if frame[0] == "5"] == [["5", "1"]]  # that of connect()
 
-    play(scenario, pace="real")
+    play(scenario, PATIENCE_SECONDS, pace="real", confirm_seconds=PATIENCE_SECONDS)
 
 
 def test_at_real_pace_silence_is_queried_in_the_end() -> None:

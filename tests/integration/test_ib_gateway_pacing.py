@@ -93,7 +93,9 @@ def test_a_chain_of_two_thousand_loads_within_the_rate_while_orders_pass() -> No
         for asked_at, ref in waits:
             place = next(i for i, f in enumerate(proxy.sent) if f[0] == PLACE and ref in f)
             overtaken = [f for f, at in zip(proxy.sent, proxy.sent_at, strict=True) if asked_at < at]
-            assert overtaken.index(proxy.sent[place]) <= 3  # a refill is 25 ms long
+            assert (
+                overtaken.index(proxy.sent[place]) <= 6
+            )  # what the bucket had saved up, and a refill on its way
         assert len(proxy.sent) - began > 120
         assert most_in_a_second(proxy.sent_at) <= 46  # a message more where the proxy's clock is late
         updates = [e for e in gateway.take_events() if isinstance(e, OrderUpdate)]

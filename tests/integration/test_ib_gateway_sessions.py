@@ -181,7 +181,7 @@ def test_an_exchange_that_dies_is_an_error_not_an_end() -> None:
 def test_real_pace_follows_the_exchange_and_ends_at_the_close() -> None:
     async def main() -> None:
         tape = SmallTape(4, [QUOTES] * 6)
-        exchange = PaperExchange(tape, fees=FEES, pace="real", speed=600.0)
+        exchange = PaperExchange(tape, fees=FEES, pace="real", speed=200.0)
         clock = SteppedClock(OPEN_NS)
         gateway = IBGateway(
             GatewayConfig(port=await exchange.start()),

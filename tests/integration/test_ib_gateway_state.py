@@ -34,7 +34,7 @@ def test_silence_is_never_taken_for_an_empty_list(answer: str, name: str) -> Non
         await world.gateway.connect()
         assert world.gateway.ready
 
-    play(scenario, timeout=0.3)
+    play(scenario, timeout=0.15, silent=name)
 
 
 def test_reissued_order_ids_touch_no_other_order() -> None:
@@ -82,7 +82,7 @@ def test_a_late_answer_to_a_question_given_up_does_no_harm() -> None:
         assert world.codes() == []
         await world.gateway.option_chain("TST")
 
-    play(scenario, timeout=0.4)
+    play(scenario, timeout=0.15, silent="contract details")
 
 
 def test_a_cut_connection_fails_the_waiting_call_and_heals() -> None:
@@ -112,8 +112,16 @@ def test_a_cut_connection_fails_the_waiting_call_and_heals() -> None:
     play(scenario)
 
 
-@pytest.mark.parametrize("request_name", ["positions", "openOrders", "completedOrders", "executions"])
-def test_a_broker_that_never_answers_leaves_the_gateway_not_ready(request_name: str) -> None:
+@pytest.mark.parametrize(
+    ("request_name", "name"),
+    [
+        ("positions", "positions"),
+        ("openOrders", "open orders"),
+        ("completedOrders", "completed orders"),
+        ("executions", "executions"),
+    ],
+)
+def test_a_broker_that_never_answers_leaves_the_gateway_not_ready(request_name: str, name: str) -> None:
     async def scenario(world: World) -> None:
         await world.ready()
         await world.gateway.place(order("O1", 20_000))
@@ -136,7 +144,7 @@ def test_a_broker_that_never_answers_leaves_the_gateway_not_ready(request_name: 
         state = await world.gateway.reconnect(first_wait_seconds=0.05)
         assert [u.order_ref for u in state.working_orders] == ["O1"]
 
-    play(scenario, timeout=0.3)
+    play(scenario, timeout=0.15, silent=name)
 
 
 def test_a_fill_while_away_is_booked_once_with_its_commission() -> None:

@@ -235,7 +235,7 @@ def test_a_snapshot_counts_after_its_end_only() -> None:
         assert quote.bid is not None
         assert world.gateway.health().lines_used == 0
 
-    play(scenario, timeout=0.3)
+    play(scenario, timeout=0.15, silent="a snapshot")
 
 
 def test_sentinels_of_greeks_are_no_values() -> None:
