@@ -175,7 +175,7 @@ class Laboratory:
     def run(self, scenario: Coroutine[Any, Any, None]) -> None:
         async def whole() -> None:
             try:
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(120):
                     await scenario
             finally:
                 for client in self._clients:

@@ -218,7 +218,7 @@ def test_the_command_line_arms_faults_of_a_running_exchange(tmp_path: Path) -> N
             arm_fault(output, "cut", ["7"])
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     with pytest.raises(BrokerError, match="does not answer"):
         arm_fault(output, "cut", [])
     with pytest.raises(ConfigError, match="JSON line"):

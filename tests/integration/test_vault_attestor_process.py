@@ -226,7 +226,7 @@ def test_a_close_on_the_chain_by_an_attestor_process_that_is_killed_in_between(t
                 await port.attest(msgspec.structs.replace(asked, pnl=pnl + 1))
         finally:
             process.send_signal(signal.SIGTERM)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert PASSPHRASE not in errors
         await close_on_chain(vault, trading, asked, answer)
@@ -286,7 +286,7 @@ def test_a_wrong_attestor_does_not_start(tmp_path: Path) -> None:
             "TEST_KEY": str(Keypair()),
         }
         process = start_attestor(variables, tmp_path / "state", 1)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
         assert process.returncode == 1
         assert "the mandate's attestor is" in errors
         assert variables["TEST_KEY"] not in errors

@@ -70,7 +70,7 @@ def test_a_session_settles_on_the_chain_that_is_configured(
         ):
 
             async def until(wanted: Any) -> None:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     while not wanted():
                         await service.advance()
                         await asyncio.sleep(0.02)

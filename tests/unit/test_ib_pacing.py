@@ -79,8 +79,8 @@ def test_orders_and_cancels_overtake_and_each_class_keeps_its_order() -> None:
         for message in ("3\0order\0", "4\0cancel\0", "58\0all\0"):
             sender.send(message)
         assert sender.waiting == 13
-        await asyncio.wait_for(sender.orders_sent(), 1.0)
-        assert sender.waiting == 10
+        await asyncio.wait_for(sender.orders_sent(), 30.0)
+        assert sender.waiting <= 10  # the bucket fills up while the machine stands still
         while sender.waiting:
             await asyncio.sleep(0.01)
         return written
@@ -99,7 +99,7 @@ def test_a_lost_connection_empties_the_queue_and_wakes_who_waits() -> None:
         waiting = asyncio.ensure_future(sender.orders_sent())
         await asyncio.sleep(0)
         sender.clear()
-        await asyncio.wait_for(waiting, 1.0)
+        await asyncio.wait_for(waiting, 30.0)
         assert (sender.waiting, written) == (0, ["3\0first\0"])
 
     asyncio.run(main())
