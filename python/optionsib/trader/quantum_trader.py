@@ -283,9 +283,7 @@ class QuantumTrader:
             state = await self._broker.refresh()
         except BrokerError:
             state = await self._broker.reconnect()
-        if (
-            not self._was_rescued()
-        ):  # what a rescue did is told as a difference, not as fills of no order of ours
+        if not self._was_rescued():  # what a rescue did is a difference, not fills of no order of ours
             self.desk.take_in(self._broker.take_events())
         self.desk.reconcile(state)
         await self._ledger.advance()  # the chain goes on while steps fail
