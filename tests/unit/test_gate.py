@@ -82,7 +82,7 @@ def test_truth_table(signal: str, strategy: str, passes: bool, reduces: bool, li
     result = decide(SIGNALS[signal], STRATEGIES[strategy], risk, now_ns=NOW, live=live)
     if not reduces and (signal != "accepts" or live != LIVE):
         expected = "model"
-    elif not reduces and strategy != "accepts":
+    elif strategy == "refuses" or (not reduces and strategy != "accepts"):
         expected = "strategy"
     elif not passes:
         expected = "risk"

@@ -1,6 +1,7 @@
 """The one gate: three votes in, an approved order or a refusal out.
 
-1. An order that reduces risk (the limit check alone judges that) needs the risk vote only.
+1. An order that reduces risk (the limit check alone judges that) needs the risk vote only; what the strategy
+   itself refuses does not leave for that.
 2. Any other order needs a fresh accepting signal of the live model, an accepting strategy decision
    on the very same order, and a passing risk verdict.
 3. A vote that is missing, late, of another model or an earlier epoch of it, of a frozen one, or about another
@@ -42,7 +43,10 @@ def decide(
     ApprovedOrder or Refusal
         A refusal names the first layer, in the order model, strategy, risk, that did not agree.
     """
-    if not risk.reduces_risk:
+    if risk.reduces_risk:
+        if strategy is not None and not strategy.accepts:
+            return _refuse(risk, "strategy", _strategy_objection(strategy, risk))
+    else:
         for layer, reason in (
             ("model", _model_objection(signal, risk.candidate_id, now_ns, live)),
             ("strategy", _strategy_objection(strategy, risk)),
