@@ -223,10 +223,11 @@ void register_limits(py::module_& module) {
              })
         // None: malformed. `working` 0: none.
         .def("check",
-             [](Limiter& self, py::handle order, std::int64_t now_ns, OrderHandle working) -> py::object {
+             [](Limiter& self, py::handle order, std::int64_t now_ns, OrderHandle working,
+                bool closes) -> py::object {
                  const auto terms = self.read(order, false);
                  if (!terms) return py::none();
-                 return answer(self, self.engine().check(*terms, now_ns, working));
+                 return answer(self, self.engine().check(*terms, now_ns, working, closes));
              })
         // What `check` says, and the handle under which the order works from now on (0: refused).
         .def("submit",

@@ -225,6 +225,12 @@ Money LimitEngine::order_loss(const OrderTerms& order) {
     return Loss{0, std::max<Int128>(unit_loss(order) * order.quantity, 0)}.money();
 }
 
+bool LimitEngine::loses_more_than_fees(const OrderTerms& order) {
+    Int128 fees = 0;
+    for (const Leg& leg : order.legs) fees += std::abs(leg.ratio) * 2 * Int128{contracts_[leg.contract].fee};
+    return order_loss(order) > fees * order.quantity;
+}
+
 std::uint64_t LimitEngine::screen_losses(const OrderTerms& order, Money& own_loss) {
     const Bounds& b = bounds_;
     own_loss = order_loss(order);
@@ -282,38 +288,42 @@ Verdict LimitEngine::verdict_on(const OrderTerms& order, std::int64_t now_ns, st
     return verdict;
 }
 
-Verdict LimitEngine::check_locked(const OrderTerms& order, std::int64_t now_ns, OrderHandle working) {
+Verdict LimitEngine::check_locked(const OrderTerms& order, std::int64_t now_ns, WorkingOrder* replaced,
+                                  bool closes) {
     now_ns = std::clamp<std::int64_t>(now_ns, 0, -kNeverNs);
-    WorkingOrder* replaced = find(working);
-    const bool is_new = replaced == nullptr;
-    const bool works = !is_new && replaced->active_at != kNoSlot;
-    bool reduces = works && shrinks(*replaced, order);
-    if (works) deactivate(*replaced);
     Money own_loss = 0;
-    const std::uint64_t mask = judge(order, now_ns, is_new, true, reduces, own_loss);
+    if (replaced != nullptr && !is_version(*replaced, order)) {
+        own_loss = order_loss(order);
+        return verdict_on(order, now_ns, bit(Check::malformed), false, own_loss);
+    }
+    // Made smaller, and no dearer, it can do nothing that the working version cannot.
+    const bool shrinks = replaced != nullptr && order.quantity < replaced->remaining &&
+                         order.limit_price <= replaced->limit_price;
+    bool reduces = closes || shrinks;
+    if (replaced != nullptr) deactivate(*replaced);
+    const std::uint64_t mask = judge(order, now_ns, replaced == nullptr, true, reduces, own_loss);
     const Verdict verdict = verdict_on(order, now_ns, mask, reduces, own_loss);
-    if (works) activate(*replaced);
+    if (replaced != nullptr) activate(*replaced);
     return verdict;
 }
 
-Verdict LimitEngine::check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working) {
+Verdict LimitEngine::check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working, bool closes) {
     const Guard guard(*this);
-    return check_locked(order, now_ns, working);
+    return check_locked(order, now_ns, find_working(working), closes);
 }
 
 Submission LimitEngine::submit(const OrderTerms& order, std::int64_t now_ns, OrderHandle working) {
     const Guard guard(*this);
-    Submission result{check_locked(order, now_ns, working), kNoOrder};
+    WorkingOrder* const replaced = find_working(working);
+    Submission result{check_locked(order, now_ns, replaced, false), kNoOrder};
     if (!result.verdict.accepts) return result;
-    WorkingOrder* replaced = find(working);
     if (replaced == nullptr) {
         result.handle = take_slot(order);
     } else {
-        const bool works = replaced->active_at != kNoSlot;
-        if (works) deactivate(*replaced);
+        deactivate(*replaced);
         replaced->remaining = order.quantity;
         replaced->limit_price = order.limit_price;
-        if (works) activate(*replaced);
+        activate(*replaced);
         result.handle = working;
     }
     count_sent(order, now_ns, replaced == nullptr);

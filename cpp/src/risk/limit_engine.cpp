@@ -254,7 +254,7 @@ void LimitEngine::set_position(std::uint32_t contract, std::int64_t quantity, st
 
 void LimitEngine::set_cash(Money cash, std::uint32_t account) {
     const Guard guard(*this);
-    accounts_[account].cash = cash;
+    accounts_[account].cash = as_cash(cash);
     settle(accounts_[account]);
 }
 

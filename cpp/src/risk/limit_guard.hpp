@@ -69,6 +69,13 @@ inline void add_where(double* to, Integers where, Doubles more) {
     return std::llround(currency * kPriceScale);
 }
 
+// Cash stays where a loss can be taken from it without leaving the range: more than any account, less than
+// any limit.
+[[nodiscard]] inline Money as_cash(Int128 cash) {
+    constexpr Int128 kMost = Int128{1} << 61;
+    return static_cast<Money>(std::clamp(cash, -kMost, kMost));
+}
+
 // Whether x % y == 0, neither negative; the narrow division takes a fraction of the time of the wide one.
 [[nodiscard]] inline bool divides(std::int64_t y, std::int64_t x) {
     if (((static_cast<std::uint64_t>(x) | static_cast<std::uint64_t>(y)) >> 32) == 0) [[likely]] {

@@ -6,20 +6,21 @@
 
 namespace optionsib::risk {
 
-namespace {
-
-void book(std::vector<Holding>& holdings, std::uint32_t contract, std::int64_t quantity) {
-    const auto held = std::find_if(holdings.begin(), holdings.end(),
+void LimitEngine::book(std::uint32_t number, std::uint32_t account, std::uint32_t contract,
+                       std::int64_t quantity) {
+    if (number == kNoTrade || number >= trades_.size()) return;
+    Trade& trade = trades_[number];
+    if (trade.held.empty()) trade.account = account;
+    if (trade.account != account) return;  // what one account holds no other can close
+    const auto held = std::find_if(trade.held.begin(), trade.held.end(),
                                    [&](const Holding& holding) { return holding.contract == contract; });
-    if (held == holdings.end()) {
-        holdings.push_back({contract, quantity});
+    if (held == trade.held.end()) {
+        trade.held.push_back({contract, quantity});
         return;
     }
     held->quantity += quantity;
-    if (held->quantity == 0) holdings.erase(held);
+    if (held->quantity == 0) trade.held.erase(held);
 }
-
-}  // namespace
 
 bool LimitEngine::is_well_formed(const OrderTerms& order) const {
     if (order.legs.empty() || order.legs.size() > kMaxLegs) return false;
@@ -45,6 +46,11 @@ LimitEngine::WorkingOrder* LimitEngine::find(OrderHandle handle) {
     return &orders_[slot];
 }
 
+LimitEngine::WorkingOrder* LimitEngine::find_working(OrderHandle handle) {
+    WorkingOrder* const order = find(handle);
+    return order == nullptr || order->active_at == kNoSlot ? nullptr : order;
+}
+
 std::span<const Leg> LimitEngine::legs_of(const WorkingOrder& order) const {
     if (order.leg_count == 1) return {&order.leg, 1};
     const auto slot = static_cast<std::size_t>(&order - orders_.data());
@@ -61,11 +67,11 @@ OrderTerms LimitEngine::terms_of(const WorkingOrder& order) const {
     return {legs_of(order), order.remaining, order.limit_price, order.trade, order.account, order.strategy};
 }
 
-bool LimitEngine::shrinks(const WorkingOrder& order, const OrderTerms& to) const {
+bool LimitEngine::is_version(const WorkingOrder& order, const OrderTerms& to) const {
     const auto is_same = [](const Leg& a, const Leg& b) {
         return a.contract == b.contract && a.ratio == b.ratio;
     };
-    return to.quantity < order.remaining && to.limit_price <= order.limit_price &&
+    return to.trade == order.trade && to.account == order.account && to.strategy == order.strategy &&
            std::ranges::equal(to.legs, legs_of(order), is_same);
 }
 
@@ -173,11 +179,11 @@ Booking LimitEngine::fill(OrderHandle handle, std::int64_t quantity, std::option
     if (works) deactivate(order);
     for (const Leg& leg : legs_of(order)) {
         move_position(order.account, order.strategy, leg.contract, leg.ratio * quantity);
-        if (order.trade != kNoTrade) book(trades_[order.trade], leg.contract, leg.ratio * quantity);
+        book(order.trade, order.account, leg.contract, leg.ratio * quantity);
         total -= Int128{std::abs(leg.ratio)} * quantity * contracts_[leg.contract].fee;
     }
     Account& account = accounts_[order.account];
-    account.cash = static_cast<Money>(Int128{account.cash} + total);
+    account.cash = as_cash(Int128{account.cash} + total);
     count_execution(order, quantity, now_ns);
     settle(account);
     order.remaining -= quantity;
@@ -195,10 +201,10 @@ void LimitEngine::deliver(std::uint32_t contract, std::int64_t quantity, Money c
     const Guard guard(*this);
     if (quantity != 0) {
         move_position(number, strategy, contract, quantity);
-        if (trade < trades_.size()) book(trades_[trade], contract, quantity);
+        book(trade, number, contract, quantity);
     }
     Account& account = accounts_[number];
-    account.cash = static_cast<Money>(Int128{account.cash} + cash);
+    account.cash = as_cash(Int128{account.cash} + cash);
     settle(account);
 }
 

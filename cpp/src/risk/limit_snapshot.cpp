@@ -15,7 +15,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::uint64_t kFormat = 0x31304D494C42494FULL;      // "OIBLIM01"
+constexpr std::uint64_t kFormat = 0x32304D494C42494FULL;      // "OIBLIM02"
 constexpr std::int64_t kMostHeld = std::int64_t{1} << 52;     // contracts
 constexpr std::int64_t kMostCounted = std::int64_t{1} << 53;  // messages, executions
 
@@ -130,7 +130,11 @@ struct LimitEngine::Books {
     std::vector<OfAccount> accounts;
     std::vector<OfStrategy> strategies;
     std::vector<OfProtection> protections;
-    std::vector<std::vector<StoredPosition>> trades;
+    struct OfTrade {
+        std::uint32_t account;
+        std::vector<StoredPosition> held;
+    };
+    std::vector<OfTrade> trades;
     std::vector<Slot> slots;
     std::vector<std::uint32_t> free, active;  // slots, in their order
 };
@@ -179,9 +183,10 @@ std::vector<std::byte> LimitEngine::snapshot() const {
         }
     }
     to.put(trade_limit_);
-    for (const std::vector<Holding>& trade : trades_) {
+    for (const Trade& trade : trades_) {
         std::vector<StoredPosition> held;
-        for (const Holding& holding : trade) held.push_back({holding.quantity, holding.contract});
+        to.put(trade.account);
+        for (const Holding& holding : trade.held) held.push_back({holding.quantity, holding.contract});
         to.put_all(held);
     }
     for (const WorkingOrder& order : orders_) {
@@ -254,7 +259,11 @@ bool LimitEngine::read_books(std::span<const std::byte> bytes, Books& books) con
         protection.filled = from.get_all<SumWindow::Entry>();
     }
     const auto trades = from.get<std::uint32_t>();
-    for (std::uint32_t t = 0; !from.fails && t < trades; ++t) books.trades.push_back(get_positions());
+    for (std::uint32_t t = 0; !from.fails && t < trades; ++t) {
+        const auto account = from.get<std::uint32_t>();
+        from.require(account < account_limit_);
+        books.trades.push_back({account, get_positions()});
+    }
     from.require(trades > 0);
     for (std::size_t slot = 0; !from.fails && slot < orders_.size(); ++slot) {
         auto& order = books.slots.emplace_back();
@@ -331,8 +340,9 @@ bool LimitEngine::restore(std::span<const std::byte> bytes) {
         }
     }
     for (std::size_t t = 0; t < trades_.size(); ++t) {
-        for (const StoredPosition& held : books.trades[t])
-            trades_[t].push_back({static_cast<std::uint32_t>(held.contract), held.quantity});
+        trades_[t].account = books.trades[t].account;
+        for (const StoredPosition& held : books.trades[t].held)
+            trades_[t].held.push_back({static_cast<std::uint32_t>(held.contract), held.quantity});
     }
     for (std::size_t slot = 0; slot < orders_.size(); ++slot) {
         const auto& stored = books.slots[slot];
@@ -375,7 +385,7 @@ void LimitEngine::restore_account(std::uint32_t number, const Books& books) {
     }
     account.state = stored.state;
     account.enabled = stored.enabled;
-    account.cash = stored.cash;
+    account.cash = as_cash(stored.cash);
     account.messages = stored.messages;
     account.executions = stored.executions;
     account.sent.clear();

@@ -11,15 +11,23 @@ namespace {
 
 // Units are multiples of 2^-20: sums below 2^33 have no rounding, and what is taken out leaves nothing
 // behind.
+constexpr double kMostExact = 8589934592.0;
+
 double rounded(double value) {
     constexpr double kScale = 1048576.0;
     return std::nearbyint(value * kScale) / kScale;
 }
 
+// What no contract has is not known.
+double greek(double value) {
+    return std::fabs(value) < kMostExact ? rounded(value) : kUnknown;
+}
+
+// What is dated in the future was seen now: it must not stay fresh for longer.
 std::int64_t seen_at(std::int64_t now_ns, double age) {
     if (std::isnan(age)) return kNeverNs;
     return std::clamp<std::int64_t>(now_ns, 0, -kNeverNs) -
-           static_cast<std::int64_t>(std::clamp(age * 1e9, -1e18, 1e18));
+           static_cast<std::int64_t>(std::clamp(age * 1e9, 0.0, 1e18));
 }
 
 }  // namespace
@@ -56,15 +64,21 @@ void LimitEngine::set_market(std::uint32_t contract, const Market& market, std::
     const auto multiplier = static_cast<double>(terms.multiplier);
     double unit[kLanes] = {multiplier, 0.0, 0.0, it.unit[3]};
     if (terms.kind != 0) {  // a share is its own delta, whatever the market data says
-        unit[0] = rounded(market.delta * multiplier);
-        unit[1] = rounded(market.gamma * multiplier);
-        unit[2] = rounded(market.vega * multiplier);
+        unit[0] = greek(market.delta * multiplier);
+        unit[1] = greek(market.gamma * multiplier);
+        unit[2] = greek(market.vega * multiplier);
     }
     bool changed = false, known = true;
+    double largest = 0.0;
     for (std::size_t j = 0; j < 3; ++j) {
         changed = changed || !(unit[j] == it.unit[j]);
         known = known && !std::isnan(unit[j]) && !std::isnan(it.unit[j]);
+        largest = std::max({largest, std::fabs(unit[j]), std::fabs(it.unit[j])});
     }
+    // Whether the sums can go from one Greek to the other and back without a trace.
+    const auto moves = [&](const Cell& at) {
+        return known && at.combos == 0 && largest * static_cast<double>(at.gross()) < kMostExact / 4.0;
+    };
     const auto shift = [&](Scope& scope, const Cell& at) {
         const double bought = static_cast<double>(at.buying()), sold = static_cast<double>(at.selling());
         for (std::size_t j = 0; j < 3; ++j) {
@@ -89,7 +103,7 @@ void LimitEngine::set_market(std::uint32_t contract, const Market& market, std::
             settle(account);
         }
         if (!changed || stale_scopes_ || !at.is_busy()) continue;
-        if (!known || at.combos != 0) {
+        if (!moves(at)) {
             stale_scopes_ = true;
             continue;
         }
@@ -97,9 +111,14 @@ void LimitEngine::set_market(std::uint32_t contract, const Market& market, std::
         shift(accounts_[a].underlyings[it.underlying], at);
         shift(accounts_[a].expiries[it.expiry], at);
     }
-    if (changed && !stale_scopes_ && known) {
-        for (std::size_t s = 0; s < strategies_.size(); ++s) {
-            shift(strategies_[s].scope, strategies_[s].cells[contract]);
+    // Strategies that offset each other are busy where their account is not.
+    for (std::size_t s = 0; changed && !stale_scopes_ && s < strategies_.size(); ++s) {
+        const Cell& at = strategies_[s].cells[contract];
+        if (!at.is_busy()) continue;
+        if (moves(at)) {
+            shift(strategies_[s].scope, at);
+        } else {
+            stale_scopes_ = true;
         }
     }
     marks_[contract] = mark;
@@ -258,7 +277,7 @@ bool LimitEngine::closes_trade(const OrderTerms& order) {
     // Only what the trade holds, less what its working orders may close already, can be closed.
     for (const Leg& leg : order.legs) {
         std::int64_t held = 0;
-        for (const Holding& holding : trades_[order.trade]) {
+        for (const Holding& holding : trades_[order.trade].held) {
             if (holding.contract == leg.contract) held = holding.quantity;
         }
         std::int64_t left = std::abs(held);
@@ -269,7 +288,7 @@ bool LimitEngine::closes_trade(const OrderTerms& order) {
         }
         if ((leg.ratio > 0) == (held > 0) || std::abs(leg.ratio) * order.quantity > left) return false;
     }
-    if (!worst_loss_.reduces(trades_[order.trade], of_trade_, order)) return false;
+    if (!worst_loss_.reduces(trades_[order.trade].held, of_trade_, order)) return false;
     const Money worst = portfolio_loss(order.account, &order, *limits_.portfolio_loss);
     return worst != kUnbounded && worst <= *limits_.portfolio_loss;
 }
@@ -293,7 +312,8 @@ Reduction LimitEngine::reduction(const OrderTerms& order) {
     if (order.opens) return Reduction::none;
     const Account& account = accounts_[order.account];
     const auto closes = [&] {
-        const bool holds = order.trade < trades_.size() && !trades_[order.trade].empty();
+        const bool holds = order.trade < trades_.size() && !trades_[order.trade].held.empty() &&
+                           trades_[order.trade].account == order.account;
         return holds && closes_trade(order) ? Reduction::closes : Reduction::none;
     };
     if (account.held == 0) return closes();  // there is nothing to reduce
@@ -313,8 +333,8 @@ Reduction LimitEngine::reduction(const OrderTerms& order) {
     }
     gather(order.account);
     const bool closes_some = closes_held(order);
-    // At a price at which it could never lose, an order lowers every loss and hedges nothing.
-    if ((closes_some || order_loss(order) > 0) && worst_loss_.reduces(holdings_, gathered_, order)) {
+    // At a price at which it could lose nothing but fees, an order lowers every loss and hedges nothing.
+    if ((closes_some || loses_more_than_fees(order)) && worst_loss_.reduces(holdings_, gathered_, order)) {
         return closes_some ? Reduction::closes : Reduction::hedges;
     }
     return closes();

@@ -390,13 +390,15 @@ class LimitChecker:
 
     # --- orders --------------------------------------------------------------------------------
 
-    def check(self, candidate_id: str, order: Order, now_ns: int) -> RiskVerdict:
+    def check(self, candidate_id: str, order: Order, now_ns: int, *, closes: bool = False) -> RiskVerdict:
         """Judge one exact order at ``now_ns`` (UTC ns). Nothing is booked.
 
         If ``order.order_ref`` is working already (other terms for it), the order replaces that version in
         all sums; its quantity is then what would still be open. Made smaller, and no dearer, it reduces
-        risk. ``max_loss`` of the verdict is the worst loss of this order alone with fees both ways,
-        ``UNBOUNDED_LOSS`` where there is no bound.
+        risk. With other legs, or of another trade or strategy, it is refused as ``malformed``. ``max_loss``
+        of the verdict is the worst loss of this order alone with fees both ways, ``UNBOUNDED_LOSS`` where
+        there is no bound. ``closes``: the caller knows that it closes what is held, whatever the losses
+        say; it answers to what every order that reduces risk answers to.
 
         Raises
         ------
@@ -405,7 +407,7 @@ class LimitChecker:
             a single leg, other than +1 and -1), a quantity or price out of range.
         """
         self._last_check_ns = now_ns
-        found = self._native.check(order, now_ns, self._handles.get(order.order_ref, 0))
+        found = self._native.check(order, now_ns, self._handles.get(order.order_ref, 0), closes)
         if found is None:
             raise ValueError(malformation(order, self._contracts))
         return self._verdict(candidate_id, order, found)

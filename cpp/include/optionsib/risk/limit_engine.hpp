@@ -14,8 +14,8 @@
 // An order reduces risk if WorstLoss::reduces says so of the whole account, or if it closes no more than its
 // own trade holds, WorstLoss::reduces says so of that trade, and the account's worst loss stays within its
 // limit: two trades that happen to offset each other must not keep each other from being closed. A new trade
-// for its own sake never does, whatever it happens to offset, nor a hedge at a price at which it could never
-// lose: no market offers that, a mistaken price does.
+// for its own sake never does, whatever it happens to offset, nor a hedge at a price at which it could lose
+// nothing but fees: no market offers that, a mistaken price does.
 //
 // An order that reduces risk answers to kStillAnswers, to order_quantity unless it only closes what is held,
 // and, in place of price_collar, to a wide fixed collar
@@ -138,8 +138,12 @@ class LimitEngine {
     [[nodiscard]] bool is_well_formed(const OrderTerms& order) const;
 
     // `order` must be well formed. `working`: the handle of the working version that it would replace, with
-    // the units still open as its quantity. Made smaller, and no dearer, it reduces risk.
-    [[nodiscard]] Verdict check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder);
+    // the units still open as its quantity. Made smaller, and no dearer, it reduces risk. Other legs, or
+    // those of another trade, account or strategy, replace nothing (Check::malformed), and an order that has
+    // ended is none that could be replaced: what comes under its handle is new. `closes`: the caller knows
+    // that it closes what is held, which reduces risk whatever the losses say.
+    [[nodiscard]] Verdict check(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder,
+                                bool closes = false);
 
     // Check and, if accepted, book in one step.
     Submission submit(const OrderTerms& order, std::int64_t now_ns, OrderHandle working = kNoOrder);
@@ -309,11 +313,12 @@ class LimitEngine {
     // --- limit_engine.cpp: what holds; limit_orders.cpp: working orders. The lock is held.
     void bound();
     [[nodiscard]] WorkingOrder* find(OrderHandle handle);
+    [[nodiscard]] WorkingOrder* find_working(OrderHandle handle);
     [[nodiscard]] std::span<const Leg> legs_of(const WorkingOrder& order) const;
     void set_legs(WorkingOrder& order, std::span<const Leg> legs);
     [[nodiscard]] OrderTerms terms_of(const WorkingOrder& order) const;
-    // Whether `to` is the order made smaller, and no dearer: it can do nothing that the order cannot.
-    [[nodiscard]] bool shrinks(const WorkingOrder& order, const OrderTerms& to) const;
+    // Whether `to` is the order on terms of some kind.
+    [[nodiscard]] bool is_version(const WorkingOrder& order, const OrderTerms& to) const;
     OrderHandle take_slot(const OrderTerms& order);
     void count_sent(const OrderTerms& order, std::int64_t now_ns, bool is_new);
     void activate(WorkingOrder& order);
@@ -332,6 +337,7 @@ class LimitEngine {
     void list_leg(std::uint32_t slot, Instrument& it);  // among our own on a contract
     void unlist_own(WorkingOrder& order);
     void count_execution(const WorkingOrder& order, std::int64_t quantity, std::int64_t now_ns);
+    void book(std::uint32_t trade, std::uint32_t account, std::uint32_t contract, std::int64_t quantity);
     void add_gross(std::uint32_t account, std::uint32_t contract, double contracts);
 
     // --- limit_totals.cpp: from the books anew, where increments do not do
@@ -368,6 +374,7 @@ class LimitEngine {
     [[nodiscard]] std::uint64_t screen_legs(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask);
     [[nodiscard]] std::uint64_t screen_losses(const OrderTerms& order, Money& own_loss);
     [[nodiscard]] Money order_loss(const OrderTerms& order);
+    [[nodiscard]] bool loses_more_than_fees(const OrderTerms& order);
     // Of a single leg: whether its loss has no bound; and if it has, the loss of one unit.
     [[nodiscard]] bool has_no_bound(const OrderTerms& order) const;
     [[nodiscard]] Int128 unit_loss(const OrderTerms& order) const;
@@ -377,7 +384,8 @@ class LimitEngine {
                                       bool& reduces, Money& own_loss);
     [[nodiscard]] Verdict verdict_on(const OrderTerms& order, std::int64_t now_ns, std::uint64_t mask,
                                      bool reduces, Money own_loss);
-    [[nodiscard]] Verdict check_locked(const OrderTerms& order, std::int64_t now_ns, OrderHandle working);
+    [[nodiscard]] Verdict check_locked(const OrderTerms& order, std::int64_t now_ns, WorkingOrder* replaced,
+                                       bool closes);
     [[nodiscard]] bool passes_sanity(const OrderTerms& order) const;
 
     // --- limit_reasons.cpp: what to say of the first check that failed
@@ -460,7 +468,12 @@ class LimitEngine {
     std::size_t free_end_ = 0;
     std::vector<std::uint32_t> active_;  // the first active_count_
     std::size_t active_count_ = 0;
-    std::vector<std::vector<Holding>> trades_;  // what each trade's own fills hold
+    // What the fills of each trade hold, in the account that filled it first.
+    struct Trade {
+        std::uint32_t account = 0;
+        std::vector<Holding> held;
+    };
+    std::vector<Trade> trades_;
 
     WorstLoss worst_loss_;
     std::vector<Holding> holdings_;
