@@ -118,3 +118,16 @@ def test_an_approved_change_holds_at_once_and_after_a_restart(tmp_path: Path) ->
         assert after.limits == before.limits
         desk.approve_limits(3, "ann")  # what waited still waits
         assert after.check("c", vertical(quantity=2), 0).accepts
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("max_order_loss", "0.0000001"), ("max_order_loss", "1e30"), ("price_collar", "0.00001"),
+        ("max_position", str(2**63)), ("max_order_delta", "inf"), ("max_portfolio_loss", "NaN"),
+    ],
+)  # fmt: skip
+def test_limits_that_the_engine_would_not_take_are_never_journaled(name: str, text: str) -> None:
+    history = LimitHistory(LimitsConfig(**GENEROUS))
+    with pytest.raises(LimitChangeError, match=name):
+        history.propose({name: text}, "a slip", "ann", at_ns=1)

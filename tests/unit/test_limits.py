@@ -474,6 +474,34 @@ def test_an_unknown_greek_of_a_position_refuses_new_risk() -> None:
     assert np.isnan(checker.exposure().vega)
 
 
+def test_contracts_of_two_underlyings_are_not_judged_at_one_spot() -> None:
+    other = msgspec.structs.replace(option(99, "C", 50), symbol="ABC")
+    with pytest.raises(ValueError, match="one underlying are judged together, got ABC, XYZ"):
+        LimitChecker(LimitsConfig(**GENEROUS), [*CONTRACTS, other], dict.fromkeys([*IDS, 99], FEE))
+
+
+def test_options_on_futures_have_their_own_expiries() -> None:
+    near, late = (
+        msgspec.structs.replace(option(con_id, "P", 50, expiry_ns), security_type="FOP")
+        for con_id, expiry_ns in ((1, EXPIRY), (2, EXPIRY + MINUTE_NS))
+    )
+    checker = LimitChecker(LimitsConfig(**GENEROUS), [near, late], {1: FEE, 2: FEE})
+    calendar = order((1, -1), (2, 1), limit=100)
+    assert checker.check("c", calendar, 0).max_loss == 5_001_000_000 + 4 * FEE
+
+
+def test_a_reference_names_one_order() -> None:
+    checker = Desk().checker()
+    assert checker.submit("c", order((CALL_60, 1), limit=5_500), 0).accepts
+    other = order((PUT_50, -1), limit=-4_000)
+    assert checker.check("c", other, 0).check == "malformed"
+    assert checker.submit("c", other, 0).check == "malformed"
+    checker.on_order_done("o-1")
+    assert checker.submit("c", other, 0).accepts, "the first has ended"
+    assert checker.working_orders == 1
+    assert checker.exposure().worst_delta == pytest.approx(10.0)
+
+
 def test_bad_construction_raises() -> None:
     limits = LimitsConfig(**GENEROUS)
     with pytest.raises(ValueError, match="needs a fee"):

@@ -17,6 +17,7 @@ import pydantic
 from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import OptionsIBError
 from optionsib.common.events import AnyEvent, LimitsApproved, LimitsProposed
+from optionsib.risk.limit_values import limit_values
 
 
 class LimitChangeError(OptionsIBError):
@@ -119,10 +120,14 @@ class LimitHistory:
             else:
                 values[name] = text.strip() or None
         try:
-            return LimitsConfig(**values)
+            limits = LimitsConfig(**values)
+            limit_values(limits)  # what the engine would not take must not reach the journal
         except pydantic.ValidationError as error:
             first = error.errors()[0]
             name = ".".join(str(part) for part in first["loc"])
             raise LimitChangeError(
                 f"{name} = {changes.get(name)!r}: {first['msg']}; nothing was changed"
             ) from error
+        except (ValueError, OverflowError) as error:
+            raise LimitChangeError(f"{error}; nothing was changed") from error
+        return limits

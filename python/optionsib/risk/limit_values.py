@@ -11,6 +11,7 @@ from optionsib.common.types import MONEY_SCALE, PRICE_SCALE, Contract
 from optionsib.risk.refusals import MONEY_LIMITS
 
 _PRICE_LIMITS = frozenset({"price_collar", "max_order_price"})
+_MOST = 2**63 - 1
 _NO_NUMBERS = frozenset({"scenario_spot_moves", "scenario_volatility_moves", "restricted"})
 
 # con_id, kind, number of the expiry, strike, multiplier, fee, (lower edge, increment) of the tick bands
@@ -23,9 +24,12 @@ def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> lis
     Raises
     ------
     ValueError
-        If a contract is an index or has no fee.
+        If a contract is an index or has no fee, or they have several underlyings.
     """
-    expiries = sorted({c.expiry_ns for c in contracts if c.security_type == "OPT"})
+    symbols = sorted({contract.symbol for contract in contracts})
+    if len(symbols) > 1:  # at one spot their losses would cancel
+        raise ValueError(f"contracts of one underlying are judged together, got {', '.join(symbols)}")
+    expiries = sorted({c.expiry_ns for c in contracts if c.kind})
     expiry_index = {expiry_ns: i for i, expiry_ns in enumerate(expiries)}
     rows: list[ContractRow] = []
     for contract in contracts:
@@ -34,7 +38,7 @@ def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> lis
         if contract.con_id not in fees or fees[contract.con_id] < 0:
             raise ValueError(f"con_id {contract.con_id} needs a fee >= 0")
         bands = tuple((band.lower_edge, band.increment) for band in contract.tick_grid.bands)
-        expiry = expiry_index.get(contract.expiry_ns, 0) if contract.kind else 0
+        expiry = expiry_index[contract.expiry_ns] if contract.kind else 0
         rows.append(
             (
                 contract.con_id,
@@ -71,7 +75,7 @@ def limit_values(limits: LimitsConfig) -> dict[str, int | float | None]:
     Raises
     ------
     ValueError
-        If a limit is negative, not finite, or finer than one unit.
+        If a limit is negative, not finite, out of range, or finer than one unit.
     """
     values: dict[str, int | float | None] = {}
     for name in LimitsConfig.model_fields:
@@ -88,4 +92,7 @@ def limit_values(limits: LimitsConfig) -> dict[str, int | float | None]:
             values[name] = float(value)
         else:
             values[name] = value
+        taken = values[name]
+        if isinstance(taken, int) and taken > _MOST:
+            raise ValueError(f"{name} = {value} is out of range")
     return values
