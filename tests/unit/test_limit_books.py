@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -13,9 +15,10 @@ from optionsib.common.types import Order, OrderLeg
 from optionsib.execution.brackets import bracket
 from optionsib.execution.limit_books import LimitBooks
 from optionsib.execution.orders import OrderEvent, OrderManager
+from optionsib.execution.portfolio import Trade
 from optionsib.risk.limits import LimitChecker, State
 
-from .test_limits import CALL_55, CONTRACTS, FEE, GENEROUS, IDS, tell
+from .test_limits import CALL_50, CALL_55, CONTRACTS, FEE, GENEROUS, IDS, STOCK, tell
 
 BUY, SELL = (OrderLeg(CALL_55, 1),), (OrderLeg(CALL_55, -1),)  # 2.00 bid, 2.10 asked
 
@@ -206,3 +209,128 @@ def test_what_has_ended_cannot_be_changed() -> None:
     books.take(OrderUpdate(order_ref="O", status="cancelled", at_ns=6))
     late = books.judge(msgspec.structs.replace(given, limit_price=20_900))
     assert "cancelled, 1 filled" in late.reason
+
+
+def test_while_a_change_has_no_answer_only_what_was_approved_may_shrink() -> None:
+    def terms(units: int, limit: int) -> Order:
+        return Order("P", "T1", BUY, units, limit, "open", "test")
+
+    books = Books(max_order_loss=Decimal(800))
+    assert books.judge(terms(5, 15_000)).accepts
+    books.take(OrderSubmitted(order=terms(5, 15_000), at_ns=1))
+    assert books.judge(terms(3, 21_000)).accepts
+    books.take(OrderModifyRequested(order_ref="P", at_ns=2, quantity=3, limit_price=21_000))
+    books.limits.changed("P", 2)
+    # Five at 2.10 are booked, for either may fill; nobody has approved four at 2.10, which lose 845.20.
+    refused = books.judge(terms(4, 21_000))
+    assert not refused.accepts
+    assert "within neither" in refused.reason
+    for within in (terms(4, 15_000), terms(2, 21_000), terms(1, 14_000)):
+        assert books.judge(within).reduces_risk, within
+    assert not books.judge(terms(6, 15_000)).accepts, "larger is judged anew"
+    books.take(OrderUpdate(order_ref="P", status="working", limit_price=21_000, quantity=3, at_ns=3))
+    books.limits.changed("P", 3)
+    assert books.judge(terms(4, 21_000)).check == "order_loss"
+    assert books.judge(terms(2, 21_000)).reduces_risk
+
+
+def stop_account(checker: LimitChecker) -> None:
+    checker.set_account_state(State.CANCEL_ONLY)
+
+
+def stop_all(checker: LimitChecker) -> None:
+    checker.set_state(State.CANCEL_ONLY)
+
+
+def disable(checker: LimitChecker) -> None:
+    checker.set_account_enabled(False)
+
+
+def suspend(checker: LimitChecker) -> None:
+    for con_id in (CALL_55, STOCK):
+        checker.set_tradable(con_id, False)
+
+
+def silence(checker: LimitChecker) -> None:
+    tell(checker, underlying_feed_age=1_000.0)
+
+
+STOPS: dict[str, Callable[[LimitChecker], None]] = {
+    "kill_switch": stop_all,
+    "account_kill": stop_account,
+    "account_enabled": disable,
+    "tradable": suspend,
+    "stale_feed": silence,
+}
+
+
+@pytest.mark.parametrize("check", STOPS)
+def test_an_exit_on_other_terms_answers_to_what_every_exit_answers_to(check: str) -> None:
+    books = in_bracket()
+    books.fill("P", 1)
+    stop, target = (books.manager.records[ref].order for ref in ("sl", "tp"))
+    books.checker.set_halted(True)
+    changes = [
+        msgspec.structs.replace(stop, stop_price=-18_000),
+        msgspec.structs.replace(target, limit_price=-90_000),
+    ]
+    for wanted in changes:  # far from the market, and a stop below its parent that still works
+        assert books.judge(wanted).accepts
+    STOPS[check](books.checker)
+    for wanted in changes:
+        verdict = books.judge(wanted)
+        assert (verdict.accepts, verdict.check, verdict.order) == (False, check, wanted)
+
+
+def what_is_left() -> Books:
+    """100 shares short after an assignment, and a call in another trade that covers them."""
+    books = Books()
+    trade = Trade("T1", "test", (OrderLeg(STOCK, -100),), 1, opened=1, apart=True, held={STOCK: -100})
+    contracts = {c.con_id: c for c in CONTRACTS}
+    books.limits = LimitBooks(books.checker, books.manager, contracts, {"T1": trade})
+    books.checker.set_position(STOCK, -100)
+    books.checker.set_position(CALL_50, 1)
+    return books
+
+
+def buy_back(limit: int = 550_200) -> Order:
+    return Order("X", "T1", (OrderLeg(STOCK, 1),), 100, limit, "close", "test")
+
+
+@pytest.mark.parametrize("check", STOPS)
+def test_what_is_left_of_a_trade_closes_by_the_rules_of_every_exit(check: str) -> None:
+    books = what_is_left()
+    assert not books.checker.check("C1", buy_back(), 10).reduces_risk, "it gives up a hedge"
+    books.checker.set_halted(True)
+    verdict = books.judge(buy_back())
+    assert (verdict.accepts, verdict.reduces_risk) == (True, True)
+    assert "after its options ended" in verdict.reason
+    STOPS[check](books.checker)
+    assert (books.judge(buy_back()).accepts, books.judge(buy_back()).check) == (False, check)
+
+
+def test_what_is_left_of_a_trade_is_not_closed_at_any_price() -> None:
+    books = what_is_left()
+    books.checker.set_halted(True)
+    assert books.judge(buy_back(600_000)).accepts
+    assert books.judge(buy_back(600_200)).check == "price_collar"  # 5.00 beyond what is asked
+    assert books.judge(buy_back(550_250)).check == "price_grid"
+    own = Order("S", "T2", (OrderLeg(STOCK, -1),), 100, -550_100, "open", "test")
+    books.take(OrderSubmitted(order=own, at_ns=1))
+    assert books.judge(buy_back()).check == "self_match"
+
+
+@pytest.mark.parametrize("legs", [(OrderLeg(STOCK, 100), OrderLeg(CALL_55, -1)),
+                                  (OrderLeg(CALL_55, -1), OrderLeg(STOCK, 100))])  # fmt: skip
+def test_cash_of_a_combination_is_of_its_largest_contract_whichever_leg_comes_first(
+    legs: tuple[OrderLeg, ...],
+) -> None:
+    books = Books()
+    books.take(OrderSubmitted(order=Order("P", "T1", legs, 1, 530_000, "open", "test"), at_ns=1))
+    books.take(
+        Execution(
+            execution_id="1", order_ref="P", con_id=0, side=1, quantity=1, price=530_000, at_ns=5,
+            is_combo=True,
+        )
+    )  # fmt: skip
+    assert books.checker.cash == -5_300_000_000 - 101 * FEE

@@ -5,10 +5,12 @@
 2. Attached orders are not booked before their parent fills. From then on all of them are one booking, of
    the units that the parent has filled and they have not closed: no more of them can ever fill.
 3. A change is judged by what would still be open. Made smaller and no dearer an order needs no vote; a
-   change of an attached order stays within the rules of a bracket, and needs none either.
+   change of an attached order stays within the rules of a bracket, and needs none either. While a change
+   has no answer, smaller and dearer count against each of the two terms, not against what both come to.
 4. A stop without a limit is judged, and booked, at its stop, and may do nothing but reduce risk.
 5. What is left of a trade whose options ended without an order may be closed, shorts first, even where that
    gives up a hedge: its payoff has a lower worst case then, but what can still happen is less.
+6. What this file knows to close answers to all that any order which reduces risk answers to.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from optionsib.execution.orders import (
     change_between,
 )
 from optionsib.execution.portfolio import Trade
-from optionsib.risk.limits import STILL_ANSWERS, LimitChecker, State
+from optionsib.risk.limits import LimitChecker
 
 
 @dataclass(slots=True)
@@ -106,8 +108,21 @@ class LimitBooks:
             text = f"its exits have more than {order.quantity} units; make them smaller first"
             return _refused(candidate_id, order, "attached", text, reduces_risk=True)
         rest = msgspec.structs.replace(self._seen(order), quantity=still_open)
-        verdict = self._or_closes(self._checker.check(candidate_id, rest, now_ns), rest)
+        if record.requested is not None and self._is_between(record, rest, still_open):
+            text = "a change has no answer yet, and this is within neither its terms nor those before it"
+            return _refused(candidate_id, order, "malformed", text, reduces_risk=True)
+        verdict = self._or_closes(self._checker.check(candidate_id, rest, now_ns), rest, now_ns)
         return self._within_kind(msgspec.structs.replace(verdict, order=order))
+
+    def _is_between(self, record: OrderRecord, wanted: Order, still_open: int) -> bool:
+        """Tell whether terms are smaller and no dearer than what two versions come to, but than neither."""
+        limit, booked = wanted.limit_price, record.remaining
+        if still_open >= booked or limit > self._dearest(record):
+            return False  # judged anew
+        return not any(
+            still_open <= one.quantity - record.filled and limit <= self._seen(one).limit_price
+            for one in _versions(record)
+        )
 
     def _judge_new(
         self, candidate_id: str, order: Order, attached: Sequence[Order], now_ns: int
@@ -119,7 +134,7 @@ class LimitBooks:
             text = "its legs may fill without each other, and the limits judge whole units"
             return _refused(candidate_id, order, "guaranteed", text)
         seen = self._seen(order)
-        verdict = self._or_closes(self._checker.check(candidate_id, seen, now_ns), seen)
+        verdict = self._or_closes(self._checker.check(candidate_id, seen, now_ns), seen, now_ns)
         verdict = msgspec.structs.replace(verdict, order=order, attached=tuple(attached))
         problem = self._attachment_problem(order, attached, verdict.max_loss) if attached else ""
         if verdict.accepts and problem:
@@ -147,8 +162,9 @@ class LimitBooks:
         problem = self._attachment_problem(opener, [order], bound, in_full=False)
         if problem:
             return _refused(candidate_id, order, "attached", problem, reduces_risk=True)
-        if self._checker.state is State.CANCEL_ONLY:
-            return _refused(candidate_id, order, "kill_switch", "trading is halted", reduces_risk=True)
+        verdict = self._checker.check(candidate_id, self._anywhere(order), now_ns, closes=True)
+        if not verdict.accepts and verdict.check not in _OF_PRICE:
+            return msgspec.structs.replace(verdict, order=order)
         return self._within_kind(
             RiskVerdict(
                 candidate_id=candidate_id,
@@ -159,10 +175,16 @@ class LimitBooks:
             )
         )
 
-    def _or_closes(self, verdict: RiskVerdict, order: Order) -> RiskVerdict:
+    def _anywhere(self, order: Order) -> Order:
+        """Return an exit at a price of the grid: it may wait far away, or beyond its own parent."""
+        leg = order.legs[0]
+        limit = leg.ratio * grid_of(order.legs, self._contracts).increment(0) if len(order.legs) == 1 else 0
+        return msgspec.structs.replace(order, limit_price=limit)
+
+    def _or_closes(self, verdict: RiskVerdict, order: Order, now_ns: int) -> RiskVerdict:
         """Return a verdict, or leave to close what a trade that is apart holds of one contract."""
         trade, leg = self._trades.get(order.trade_id), order.legs[0]
-        if verdict.reduces_risk or verdict.check in STILL_ANSWERS or self._checker.state is State.CANCEL_ONLY:
+        if verdict.reduces_risk:
             return verdict
         if trade is None or not trade.apart or order.purpose != "close" or len(order.legs) > 1:
             return verdict
@@ -178,18 +200,16 @@ class LimitBooks:
             return verdict
         if held > 0 and any(quantity < 0 for quantity in trade.held.values()):
             return verdict  # a long position may cover the short one
-        return RiskVerdict(
-            candidate_id=verdict.candidate_id,
-            order=verdict.order,
-            accepts=True,
-            reduces_risk=True,
-            reason=f"closes what {order.trade_id} holds of a contract after its options ended",
-        )
+        verdict = self._checker.check(verdict.candidate_id, order, now_ns, closes=True)
+        if not verdict.accepts:
+            return verdict
+        reason = f"closes what {order.trade_id} holds of a contract after its options ended"
+        return msgspec.structs.replace(verdict, reason=reason, max_loss=0)
 
     def _attachment_problem(
         self, parent: Order, exits: Sequence[Order], max_loss: int, *, in_full: bool = True
     ) -> str:
-        multiplier = self._contracts[parent.legs[0].con_id].multiplier
+        multiplier = self._multiplier(parent)
         fee = self._checker.unit_fee(parent.legs)
         return attachment_problem(parent, exits, max_loss, multiplier, fee, in_full=in_full)
 
@@ -265,7 +285,7 @@ class LimitBooks:
 
     def _fill(self, effect: UnitsFilled) -> None:
         order, at_ns = effect.record.order, effect.execution.at_ns
-        multiplier = self._contracts[order.legs[0].con_id].multiplier
+        multiplier = self._multiplier(order)
         cash = -price_to_money(effect.price, multiplier, effect.quantity)
         exit_ = self._exit_for(effect) if order.parent_ref else None
         booked_as = order.order_ref if exit_ is None else exit_.booked_as
@@ -320,11 +340,19 @@ class LimitBooks:
         return msgspec.structs.replace(order, limit_price=limit)
 
     def _dearest(self, record: OrderRecord) -> int:
-        terms = [record.order] if record.requested is None else [record.order, record.requested]
-        return max(self._seen(order).limit_price for order in terms)
+        return max(self._seen(order).limit_price for order in _versions(record))
+
+    def _multiplier(self, order: Order) -> int:
+        """Return what an order's price is quoted for: a share of the largest of its contracts."""
+        return max(self._contracts[leg.con_id].multiplier for leg in order.legs)
 
 
 _NO_BOUND = 2**62
+_OF_PRICE = frozenset({"price_collar", "self_match", "capacity"})  # of a price that an exit does not have
+
+
+def _versions(record: OrderRecord) -> tuple[Order, ...]:
+    return (record.order,) if record.requested is None else (record.order, record.requested)
 
 
 def _refused(
