@@ -63,8 +63,8 @@ void LossCurves::move_position(std::uint32_t contract, std::int64_t before, std:
     lowest_ += lowest - curve.lowest;
     curve.lowest = lowest;
     const double farthest = std::max(curve.kinks.back(), 1.0);
-    size_ += static_cast<double>(std::abs(after) - std::abs(before)) *
-             (slope_of(terms) * farthest + static_cast<double>(terms.fee));
+    resize(static_cast<double>(std::abs(after) - std::abs(before)) *
+           (slope_of(terms) * farthest + static_cast<double>(terms.fee)));
 }
 
 double LossCurves::losses(std::span<const Leg> legs, std::int64_t limit_price) {
@@ -137,7 +137,7 @@ void LossCurves::add_order(std::span<const Leg> legs, std::int64_t limit_price, 
     const double lowest = lowest_of(values, curve.values.size());
     lowest_ += lowest - curve.lowest;
     curve.lowest = lowest;
-    size_ += count * magnitude(legs, limit_price);
+    resize(count * magnitude(legs, limit_price));
 }
 
 Money LossCurves::worst() const {

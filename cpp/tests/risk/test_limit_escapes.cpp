@@ -151,6 +151,18 @@ TEST_CASE("cash beyond every account neither wraps nor pays for a loss") {
     CHECK_FALSE(engine.check({call, 1, 5'500}, 0).accepts);
 }
 
+TEST_CASE("an absurd order that was booked and has gone leaves the losses as they were") {
+    Limits limits = generous();
+    limits.portfolio_loss = 600'000'000;
+    LimitEngine engine(limits, contracts());
+    tell_market(engine);
+    const std::vector<Leg> sold{{kCall50, -1}, {kCall55, 1}}, call{{kCall60, 1}};
+    trade(engine, {sold, 2, -35'000});
+    REQUIRE(engine.check({sold, 3, -34'000}, 0).check == Check::portfolio_loss);
+    CHECK(engine.finish(engine.add_working({call, kMaxContracts, kMaxLimitPrice}, 0)) == Booking::ok);
+    CHECK(engine.check({sold, 3, -34'000}, 0).check == Check::portfolio_loss);
+}
+
 TEST_CASE("a quote that is dated in the future is no fresher than one of now") {
     LimitEngine engine(generous(), contracts());
     tell_market(engine);

@@ -28,8 +28,8 @@ class LossCurves {
     // `units` may fill more (negative: less) at `limit_price`. All legs in one expiry.
     void add_order(std::span<const Leg> legs, std::int64_t limit_price, std::int64_t units);
 
-    // Whether the sums have no rounding.
-    [[nodiscard]] bool is_exact() const { return size_ < kMostExact; }
+    // Whether the sums have no rounding, and never had: what was rounded away does not come back.
+    [[nodiscard]] bool is_exact() const { return !rounded_ && size_ < kMostExact; }
     // Bound on the worst loss without cash, kUnbounded where there is none.
     [[nodiscard]] Money worst() const;
     // The same if `units` of one more order work.
@@ -56,6 +56,11 @@ class LossCurves {
         double lowest = 0.0;
     };
 
+    void resize(double more) {
+        rounded_ = rounded_ || !(size_ < kMostExact);
+        size_ += more;
+        rounded_ = rounded_ || !(size_ < kMostExact);
+    }
     // What one unit loses at each kink (at most 0) goes to scratch_; returns its slope, at most 0.
     double losses(std::span<const Leg> legs, std::int64_t limit_price);
     // Payoff and cash of one unit at each kink to scratch_; its cash starts at `cash`. Returns its slope.
@@ -69,6 +74,7 @@ class LossCurves {
     double lowest_ = 0.0;                            // sum over the curves
     double size_ = 0.0;                              // bound on the magnitude of any sum
     std::int64_t unbounded_ = 0;
+    bool rounded_ = false;
 };
 
 }  // namespace optionsib::risk
