@@ -290,10 +290,11 @@ class OrderManager:
         if event.code in _CANCEL_REFUSED:
             record.cancel_requested = False
         record.last_message = event.message or record.last_message
+        # Fewer units than have filled are no terms that anything works on, nor the answer to a change.
         if event.quantity is None or event.quantity >= max(record.filled, 1):
             record.order = with_terms(record.order, event)
-        if event.limit_price is not None and not event.pending:
-            record.requested = None
+            if event.limit_price is not None and not event.pending:
+                record.requested = None
         # "filled" is only a hint: the executions will say so (sentence 2).
         if event.status in ("unconfirmed", "working", "cancelled", "rejected"):
             record.status = event.status
@@ -306,14 +307,28 @@ class OrderManager:
             return []
         record = self._record(execution.order_ref)
         if self._is_early(record, execution):
-            held = self._waiting.setdefault(record.order.parent_ref, [])
+            held = self._waiting.get(record.order.parent_ref, [])
             if execution.execution_id not in {one.execution_id for one in held}:
-                held.append(execution)
+                self._refuse_what_never_fits(record, execution, held)
+                self._waiting[record.order.parent_ref] = [*held, execution]
             return []
         effects = self._book_execution(record, execution)
         for early in self._waiting.pop(execution.order_ref, ()):
-            effects += self._execute(early)  # waits on where it must
+            try:
+                effects += self._execute(early)  # waits on where it must
+            except ExecutionError:  # the exit was made smaller since; what is booked here stays booked
+                self._waiting.setdefault(execution.order_ref, []).append(early)
         return effects
+
+    @staticmethod
+    def _refuse_what_never_fits(record: OrderRecord, execution: Execution, held: Iterable[Execution]) -> None:
+        """Refuse an early execution at once that would not fit its order when its parent has filled."""
+        if not execution.is_combo and len(record.order.legs) > 1:
+            return  # a leg makes no units
+        same = (one for one in held if one.order_ref == execution.order_ref)
+        waiting = sum(one.quantity for one in same if one.is_combo == execution.is_combo)
+        if waiting + execution.quantity > record.remaining:
+            raise _does_not_fit(record, execution)
 
     def _is_early(self, record: OrderRecord, execution: Execution) -> bool:
         """Tell whether an exit has filled more than its parent, as far as is known."""

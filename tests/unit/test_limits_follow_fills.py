@@ -1,0 +1,128 @@
+"""What has filled is in the limits' books, whatever else is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from optionsib.bus.journal import Journal, make_genesis
+from optionsib.common.errors import ExecutionError
+from optionsib.common.events import (
+    ApprovedOrder,
+    DecisionRecord,
+    Execution,
+    OrderModifyRequested,
+    OrderSubmitted,
+    OrderUpdate,
+    Refusal,
+)
+from optionsib.common.types import Order, OrderLeg
+
+from .test_limit_books import BUY, Books, in_bracket
+from .test_limit_changes import checker, desk_on
+from .test_limits import CALL_55
+
+
+def execution(number: int, ref: str, side: int, quantity: int = 1) -> Execution:
+    return Execution(
+        execution_id=f"{number}", order_ref=ref, con_id=CALL_55, side=side, quantity=quantity, price=20_000,
+        at_ns=2,
+    )  # fmt: skip
+
+
+class NoVault:
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args: None
+
+
+def test_a_close_too_many_counts_in_the_limits_too(tmp_path: Path) -> None:
+    def sent(ref: str, side: int, limit: int, purpose: Any) -> OrderSubmitted:
+        order = Order(ref, "T1", (OrderLeg(CALL_55, side),), 1, limit, purpose, "test")
+        return OrderSubmitted(order=order, at_ns=1)
+
+    genesis = make_genesis(seed=1, config="", data="", model="", build="", simd_path="")
+    limits = checker()
+    with Journal.create(tmp_path / "journal.sqlite", genesis) as journal:
+        desk = desk_on(journal, limits)
+        desk.settlement._ledger = NoVault()  # type: ignore[assignment]
+        desk.replay([sent("O", 1, 21_000, "open"), execution(1, "O", 1)])
+        desk.replay([sent("A", -1, -20_000, "close"), sent("B", -1, -20_000, "close")])
+        desk.take_in([execution(2, "A", -1), execution(3, "B", -1)])
+        assert journal.is_halted(), "the trade held one"
+        assert limits.positions == desk.portfolio.positions == {CALL_55: -1}
+        back = Order("C", "T2", (OrderLeg(CALL_55, 1),), 1, 21_000, "close", "test")
+        assert desk.judge("C1", back).reduces_risk, "the way out of it is open"
+
+
+def test_an_exit_that_never_fits_takes_no_other_fill_with_it() -> None:
+    books = in_bracket()
+    with pytest.raises(ExecutionError, match="does not fit"):
+        books.manager.apply(execution(1, "tp", -1, 3))
+    books.take(execution(2, "tp", -1, 1))  # before its parent: it waits
+    with pytest.raises(ExecutionError, match="does not fit"):
+        books.manager.apply(execution(3, "tp", -1, 2))
+    books.take(execution(4, "P", 1, 2))
+    assert books.checker.positions == {CALL_55: 1}
+
+
+def test_an_exit_made_smaller_while_its_fill_waits_leaves_the_parents_fill_alone() -> None:
+    books = in_bracket()
+    books.take(execution(1, "tp", -1, 2))
+    books.take(OrderUpdate(order_ref="tp", status="working", limit_price=-25_000, quantity=1, at_ns=2))
+    books.take(execution(2, "P", 1, 2))
+    assert books.checker.positions == {CALL_55: 2}
+    assert [one.execution_id for one in books.manager.waiting()] == ["1"], "reconciliation halts on it"
+
+
+def test_terms_that_have_filled_already_answer_no_change() -> None:
+    books = Books()
+    books.take(OrderSubmitted(order=Order("P", "T1", BUY, 1, 21_000, "open", "test"), at_ns=1))
+    books.take(OrderModifyRequested(order_ref="P", at_ns=2, quantity=3))
+    books.limits.changed("P", 2)
+    fills = [*books.manager.apply(execution(1, "P", 1)), *books.manager.apply(execution(2, "P", 1))]
+    books.manager.apply(OrderUpdate(order_ref="P", status="working", limit_price=21_000, quantity=1, at_ns=3))
+    books.limits.changed("P", 3)
+    for effect in fills:
+        books.limits.apply(effect)
+    record = books.manager.records["P"]
+    assert (record.filled, record.remaining, record.is_done) == (2, 1, False)
+    assert (books.checker.positions, books.checker.working_orders) == ({CALL_55: 2}, 1)
+
+
+class Vault(NoVault):
+    def __init__(self) -> None:
+        self.reserved: list[tuple[str, int]] = []
+
+    def reserve(self, order: Order, amount: int) -> str:
+        self.reserved.append((order.order_ref, amount))
+        return "no money"
+
+    def restore(self, order: Order, amount: int) -> None:
+        self.reserved.append((order.order_ref, amount))
+
+
+def approval(order: Order) -> DecisionRecord:
+    outcome = ApprovedOrder(candidate_id="C1", order=order, max_loss=7, reduces_risk=True)
+    return DecisionRecord(
+        candidate_id="C1", at_ns=1, tape_offset=0, outcome=outcome, signal=None, strategy=None, risk=None
+    )
+
+
+def test_what_opens_a_trade_is_reserved_even_where_it_reduces_risk(tmp_path: Path) -> None:
+    genesis = make_genesis(seed=1, config="", data="", model="", build="", simd_path="")
+    opening = Order("O", "T1", BUY, 1, 21_000, "open", "test")
+    with Journal.create(tmp_path / "journal.sqlite", genesis) as journal:
+        desk, vault = desk_on(journal, checker()), Vault()
+        desk.settlement._ledger = vault  # type: ignore[assignment]
+        record = asyncio.run(desk.carry_out(approval(opening)))
+        assert isinstance(record.outcome, Refusal)
+        assert (record.outcome.layer, record.outcome.reason) == ("vault", "no money")
+        assert vault.reserved == [("O", 7)]
+        desk.replay([approval(opening), OrderSubmitted(order=opening, at_ns=1)])
+        desk.replay([approval(msgspec.structs.replace(opening, limit_price=20_000))])  # made cheaper
+        assert vault.reserved == [("O", 7)] * 2
+        assert desk._reserve(approval(opening), approval(opening).outcome) == approval(opening)  # type: ignore[arg-type]
