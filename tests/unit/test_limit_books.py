@@ -18,7 +18,7 @@ from optionsib.execution.orders import OrderEvent, OrderManager
 from optionsib.execution.portfolio import Trade
 from optionsib.risk.limits import LimitChecker, State
 
-from .test_limits import CALL_50, CALL_55, CONTRACTS, FEE, GENEROUS, IDS, STOCK, tell
+from .test_limits import CALL_50, CALL_55, CALL_60, CONTRACTS, FEE, GENEROUS, IDS, PUT_50, STOCK, tell
 
 BUY, SELL = (OrderLeg(CALL_55, 1),), (OrderLeg(CALL_55, -1),)  # 2.00 bid, 2.10 asked
 
@@ -334,3 +334,36 @@ def test_cash_of_a_combination_is_of_its_largest_contract_whichever_leg_comes_fi
         )
     )  # fmt: skip
     assert books.checker.cash == -5_300_000_000 - 101 * FEE
+
+
+def test_a_stop_without_a_limit_is_no_hedge() -> None:
+    books = Books()
+    books.checker.set_position(STOCK, -100)
+    books.checker.set_position(CALL_60, 1)  # loses most above 60, where a put that was sold helps
+    books.checker.set_halted(True)
+    put = Order("S", "T9", (OrderLeg(PUT_50, -1),), 1, -4_000, "hedge", "test")
+    assert books.judge(put).reduces_risk, "at a limit it is one"
+    at_any_price = msgspec.structs.replace(put, limit_price=0, order_type="STP", stop_price=-4_000)
+    verdict = books.judge(at_any_price)
+    assert (verdict.accepts, verdict.check) == (False, "price_band")
+    spread = msgspec.structs.replace(
+        put, legs=(OrderLeg(CALL_50, 1), OrderLeg(CALL_55, -1)), order_type="TRAIL", trail_amount=1_000
+    )
+    assert not books.judge(spread).accepts
+
+
+def test_a_stop_closes_a_trade_that_another_one_offsets() -> None:
+    books = Books()
+    trades: dict[str, Trade] = {}
+    books.limits = LimitBooks(books.checker, books.manager, {c.con_id: c for c in CONTRACTS}, trades)
+    for ref, legs, limit in (("A", BUY, 21_000), ("B", SELL, -20_000)):
+        sent = Order(ref, f"T{ref}", legs, 2, limit, "open", "test")
+        books.take(OrderSubmitted(order=sent, at_ns=1))
+        books.fill(ref, 2)
+    stop = Order("S", "TA", SELL, 2, 0, "close", "test", order_type="STP", stop_price=-17_000)
+    assert not books.judge(stop).accepts, "nobody knows what its trade holds"
+    trades["TA"] = Trade("TA", "test", BUY, 1, opened=2, held={CALL_55: 2})
+    # Without it the short calls of the other trade have no bound: they are closed first.
+    assert not books.judge(stop).reduces_risk
+    books.checker.set_position(CALL_60, 2)
+    assert books.judge(stop).accepts

@@ -7,7 +7,8 @@
 3. A change is judged by what would still be open. Made smaller and no dearer an order needs no vote; a
    change of an attached order stays within the rules of a bracket, and needs none either. While a change
    has no answer, smaller and dearer count against each of the two terms, not against what both come to.
-4. A stop without a limit is judged, and booked, at its stop, and may do nothing but reduce risk.
+4. A stop without a limit is judged, and booked, at its stop, and may do nothing but close what is held: as
+   a hedge it would be one at its stop alone.
 5. What is left of a trade whose options ended without an order may be closed, shorts first, even where that
    gives up a hedge: its payoff has a lower worst case then, but what can still happen is less.
 6. What this file knows to close answers to all that any order which reduces risk answers to.
@@ -219,10 +220,30 @@ class LimitBooks:
             problem = self._grid_problem(order) if verdict.accepts else ""
             if problem:
                 return _refused(verdict.candidate_id, order, "price_grid", problem, verdict)
-        if verdict.order.order_type in NO_LIMIT and not verdict.reduces_risk:
-            text = f"a {verdict.order.order_type} order fills at any price; it may only reduce risk"
+        if verdict.order.order_type in NO_LIMIT and not (
+            verdict.reduces_risk and self._closes(verdict.order)
+        ):
+            text = (
+                f"a {verdict.order.order_type} order fills at any price; it may only reduce risk by closing"
+            )
             return _refused(verdict.candidate_id, verdict.order, "price_band", text, verdict)
         return verdict
+
+    def _closes(self, order: Order) -> bool:
+        """Tell whether what is open of an order closes what its parent, its trade or the account holds."""
+        if order.parent_ref:
+            return True
+        record, trade = self._records.get(order.order_ref), self._trades.get(order.trade_id)
+        units = order.quantity - (0 if record is None else record.filled)
+        holders = [self._checker.positions, {} if trade is None else trade.held]
+        return any(
+            all(
+                leg.ratio * held.get(leg.con_id, 0) < 0
+                and abs(leg.ratio) * units <= abs(held.get(leg.con_id, 0))
+                for leg in order.legs
+            )
+            for held in holders
+        )
 
     def _grid_problem(self, order: Order) -> str:
         try:
@@ -251,8 +272,9 @@ class LimitBooks:
         if record.order.parent_ref:
             self._book_exits(record.order.parent_ref, at_ns)
             return
-        terms = record.most_units, self._dearest(record)
-        still_open = record.most_units - self._filled[order_ref]
+        units = max(record.most_units, record.filled)  # fills of the same batch are booked after this
+        terms = units, self._dearest(record)
+        still_open = units - self._filled[order_ref]
         if terms != self._booked[order_ref] and still_open > 0 and order_ref not in self._ended:
             self._booked[order_ref] = terms
             self._checker.on_order_modified(order_ref, still_open, terms[1])
