@@ -480,6 +480,15 @@ def test_contracts_of_two_underlyings_are_not_judged_at_one_spot() -> None:
         LimitChecker(LimitsConfig(**GENEROUS), [*CONTRACTS, other], dict.fromkeys([*IDS, 99], FEE))
 
 
+@pytest.mark.parametrize(
+    "lacks", [{"multiplier": 0}, {"multiplier": -100}, {"right": ""}, {"strike": 0}, {"expiry_ns": 0}]
+)
+def test_an_option_whose_payoff_is_not_known_is_not_judged_as_something_else(lacks: dict[str, Any]) -> None:
+    lacking = msgspec.structs.replace(option(99, "P", 50), **lacks)
+    with pytest.raises(ValueError, match=r"con_id 99: .*; its losses are not known"):
+        LimitChecker(LimitsConfig(**GENEROUS), [*CONTRACTS, lacking], dict.fromkeys([*IDS, 99], FEE))
+
+
 def test_options_on_futures_have_their_own_expiries() -> None:
     near, late = (
         msgspec.structs.replace(option(con_id, "P", 50, expiry_ns), security_type="FOP")

@@ -24,7 +24,8 @@ def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> lis
     Raises
     ------
     ValueError
-        If a contract is an index or has no fee, or they have several underlyings.
+        If a contract is an index, has no fee, or lacks what its payoff depends on, or they have several
+        underlyings.
     """
     symbols = sorted({contract.symbol for contract in contracts})
     if len(symbols) > 1:  # at one spot their losses would cancel
@@ -35,6 +36,8 @@ def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> lis
     for contract in contracts:
         if contract.security_type == "IND":
             raise ValueError(f"con_id {contract.con_id} is an index and cannot be traded")
+        if problem := _payoff_problem(contract):
+            raise ValueError(f"con_id {contract.con_id}: {problem}; its losses are not known")
         if contract.con_id not in fees or fees[contract.con_id] < 0:
             raise ValueError(f"con_id {contract.con_id} needs a fee >= 0")
         bands = tuple((band.lower_edge, band.increment) for band in contract.tick_grid.bands)
@@ -51,6 +54,18 @@ def contract_rows(contracts: Sequence[Contract], fees: Mapping[int, int]) -> lis
             )
         )
     return rows
+
+
+def _payoff_problem(contract: Contract) -> str:
+    """Say what is missing of a contract's payoff: an option without its right would count as a share."""
+    is_option = contract.security_type in ("OPT", "FOP")
+    if contract.multiplier < 1:
+        return f"multiplier {contract.multiplier}, expected 1 or more"
+    if is_option != (contract.kind != 0):
+        return f"{contract.security_type} with right {contract.right!r}"
+    if is_option and (contract.strike < 1 or contract.expiry_ns < 1):
+        return f"strike {contract.strike}, expiry {contract.expiry_ns}, expected both above 0"
+    return ""
 
 
 def _scaled(value: Decimal | None, scale: int, name: str) -> int | None:
