@@ -64,13 +64,15 @@ def test_a_later_proposal_takes_the_place_of_the_one_that_waits() -> None:
     changing.apply(
         changing.propose({"max_open_orders": "2", "restricted": "XYZ, ABC"}, "why", "bob", at_ns=2)
     )
+    with pytest.raises(LimitChangeError, match=r"version 2 does not wait for approval \(version 3 does\)"):
+        changing.approve(2, "eve", at_ns=3)  # she has seen the first one
     with pytest.raises(LimitChangeError, match="another person"):
-        changing.approve(2, "bob", at_ns=3)
-    changing.apply(changing.approve(2, "ann", at_ns=3))
+        changing.approve(3, "bob", at_ns=3)
+    changing.apply(changing.approve(3, "ann", at_ns=3))
     assert changing.limits.max_open_orders == 2
     assert changing.limits.restricted == ("XYZ", "ABC")
     changing.apply(changing.propose({"max_open_orders": ""}, "none at all", "ann", at_ns=4))
-    changing.apply(changing.approve(3, "bob", at_ns=5))
+    changing.apply(changing.approve(4, "bob", at_ns=5))
     assert changing.limits.max_open_orders is None
 
 

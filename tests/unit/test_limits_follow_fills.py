@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from optionsib.bus.journal import Journal, make_genesis
+from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import (
     ApprovedOrder,
@@ -21,10 +22,12 @@ from optionsib.common.events import (
     Refusal,
 )
 from optionsib.common.types import Order, OrderLeg
+from optionsib.execution.limit_books import LimitBooks
+from optionsib.risk.limits import LimitChecker
 
 from .test_limit_books import BUY, Books, in_bracket
 from .test_limit_changes import checker, desk_on
-from .test_limits import CALL_55
+from .test_limits import CALL_55, CONTRACTS, FEE, GENEROUS, IDS
 
 
 def execution(number: int, ref: str, side: int, quantity: int = 1) -> Execution:
@@ -126,3 +129,28 @@ def test_what_opens_a_trade_is_reserved_even_where_it_reduces_risk(tmp_path: Pat
         desk.replay([approval(msgspec.structs.replace(opening, limit_price=20_000))])  # made cheaper
         assert vault.reserved == [("O", 7)] * 2
         assert desk._reserve(approval(opening), approval(opening).outcome) == approval(opening)  # type: ignore[arg-type]
+
+
+def test_an_order_that_the_limits_have_no_room_for_can_still_be_cancelled() -> None:
+    books = Books()
+    books.checker = LimitChecker(LimitsConfig(**GENEROUS), CONTRACTS, dict.fromkeys(IDS, FEE), orders=1)
+    books.limits = LimitBooks(books.checker, books.manager, {c.con_id: c for c in CONTRACTS})
+    books.take(OrderSubmitted(order=Order("P", "T1", BUY, 1, 21_000, "open", "test"), at_ns=1))
+    with pytest.raises(ExecutionError, match="too many orders work"):
+        books.take(OrderSubmitted(order=Order("Q", "T2", BUY, 1, 21_000, "open", "test"), at_ns=1))
+    books.limits.message("Q")  # a cancel leaves after this
+    books.manager.apply(OrderUpdate(order_ref="Q", status="working", limit_price=20_000, quantity=1, at_ns=2))
+    books.limits.changed("Q", 2)
+    assert books.checker.working_orders == 1
+
+
+def test_more_may_have_filled_than_the_broker_still_names() -> None:
+    books = Books()
+    books.take(OrderSubmitted(order=Order("P", "T1", BUY, 2, 21_000, "open", "test"), at_ns=1))
+    books.take(OrderModifyRequested(order_ref="P", at_ns=2, quantity=4))
+    books.limits.changed("P", 2)
+    books.take(execution(1, "P", 1, 3))
+    books.take(OrderUpdate(order_ref="P", status="working", limit_price=21_000, at_ns=3))
+    record = books.manager.records["P"]
+    assert (record.remaining, record.is_done, record.status) == (0, True, "filled")
+    assert books.checker.working_orders == 0

@@ -263,14 +263,18 @@ class LimitBooks:
             self._checker.on_message(ref)
 
     def message(self, order_ref: str) -> None:
-        """Count a change or a cancel that is being sent."""
-        self._checker.on_message(self._records[order_ref].order.parent_ref or order_ref)
+        """Count a change or a cancel that is being sent; of what was never booked nothing is to count."""
+        booked_as = self._records[order_ref].order.parent_ref or order_ref
+        if booked_as in self._booked:
+            self._checker.on_message(booked_as)
 
     def changed(self, order_ref: str, at_ns: int) -> None:
         """Book what an order may do now, after its terms changed or a change was asked for."""
         record = self._records[order_ref]
         if record.order.parent_ref:
             self._book_exits(record.order.parent_ref, at_ns)
+            return
+        if order_ref not in self._booked:
             return
         units = max(record.most_units, record.filled)  # fills of the same batch are booked after this
         terms = units, self._dearest(record)

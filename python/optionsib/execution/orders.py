@@ -123,7 +123,7 @@ class OrderRecord:
     @property
     def remaining(self) -> int:
         """Units that may still fill."""
-        return self.most_units - self.filled
+        return max(self.most_units - self.filled, 0)
 
     @property
     def is_done(self) -> bool:

@@ -2,7 +2,8 @@
 
 1. Version 1 is the configuration. A change is proposed by one person and approved by another; only then
    does the next version hold.
-2. The same person cannot do both; a proposal answers to one version and dies with it.
+2. The same person cannot do both. Every proposal has a number of its own: who approves one that another has
+   replaced meanwhile approves nothing.
 3. Nothing here decides by itself: ``propose`` and ``approve`` return events, the caller journals them, and
    ``apply`` folds them in. The same fold over the journal gives the same limits after a restart.
 """
@@ -67,8 +68,9 @@ class LimitHistory:
             )
         if self._changed(changes) == self.limits:
             raise LimitChangeError("the proposal changes nothing")
+        latest = self.version if self.pending is None else self.pending.version
         return LimitsProposed(
-            at_ns=at_ns, version=self.version + 1, changes=dict(changes), reason=reason, operator=operator
+            at_ns=at_ns, version=latest + 1, changes=dict(changes), reason=reason, operator=operator
         )
 
     def approve(self, version: int, operator: str, *, at_ns: int) -> LimitsApproved:
