@@ -60,28 +60,35 @@ void WorstLoss::lay_out(std::span<const Holding> holdings, std::span<const Order
         for (const OrderTerms& order : orders) {
             for (const Leg& leg : order.legs) visit(leg.contract);
         }
-        if (candidate != nullptr) {
-            for (const Leg& leg : candidate->legs) visit(leg.contract);
-        }
     };
 
     // Stock joins the options where they share one expiry.
-    bool options_seen = false;
+    bool options_seen = false, stock_seen = false;
     bool one_expiry = true;
     std::int32_t expiry = kStockAlone;
-    for_each_contract([&](std::uint32_t contract) {
+    const auto look_at = [&](std::uint32_t contract) {
         const ContractTerms& terms = contracts_[contract];
+        stock_seen = stock_seen || terms.kind == 0;
         if (terms.kind == 0) return;
         one_expiry = one_expiry && (!options_seen || terms.expiry == expiry);
         expiry = terms.expiry;
         options_seen = true;
-    });
+    };
+    for_each_contract(look_at);
+    const bool joined = options_seen && one_expiry && stock_seen;
+    if (candidate != nullptr) {
+        for (const Leg& leg : candidate->legs) look_at(leg.contract);
+    }
     stock_expiry_ = options_seen && one_expiry ? expiry : kStockAlone;
+    splits_ = joined && stock_expiry_ == kStockAlone;
 
     group_count_ = 0;
     for (const Involved& known : involved_) places_[known.contract] = kNowhere;
     involved_.clear();
     for_each_contract([&](std::uint32_t contract) { involve(contract); });
+    if (candidate != nullptr) {
+        for (const Leg& leg : candidate->legs) involve(leg.contract);
+    }
 
     std::size_t offset = 0;
     for (std::size_t g = 0; g < group_count_; ++g) {
@@ -368,6 +375,8 @@ bool WorstLoss::reduces(std::span<const Holding> holdings, std::span<const Order
                         const OrderTerms& candidate) {
     constexpr std::size_t kTouched = 1;
     lay_out(holdings, orders, &candidate);
+    // Without the stock's options next to it what is held would look worse than it is, and easily bettered.
+    if (splits_) return false;
     add_holdings(holdings);
     // Groups that the candidate does not touch, and orders that touch none of its groups, weigh the same
     // with and without it.

@@ -163,6 +163,28 @@ TEST_CASE("an absurd order that was booked and has gone leaves the losses as the
     CHECK(engine.check({sold, 3, -34'000}, 0).check == Check::portfolio_loss);
 }
 
+TEST_CASE("another expiry does not make covered stock look bare, and so any order a rescue") {
+    std::vector<ContractRules> with_stock = contracts();
+    with_stock.push_back({{1, 1, 500'000, 100, kFee}, {{0, 100}}});
+    with_stock.push_back({{0, 0, 0, 1, kFee}, {{0, 100}}});
+    constexpr std::uint32_t kLateCall50 = 4, kStock = 5;
+    LimitEngine engine(generous(), with_stock);
+    tell_market(engine);
+    engine.set_market(kLateCall50, {6.00, 6.20, 0.75, 0.02, 9.0, 0.0, 0.0});
+    engine.set_market(kStock, {54.99, 55.01, 1.0, 0.0, 0.0, 0.0, 0.0});
+    engine.set_position(kStock, -100);
+    engine.set_position(kCall55, 1);
+    engine.set_state(State::halted);
+    const std::vector<Leg> legs{{kStock, 100}, {kLateCall50, 1}};
+    CHECK_FALSE(engine.check({legs, 5, 611'200}, 0).accepts);  // 30,000 and more, most of it for shares
+    const std::vector<Leg> cover{{kStock, 1}};
+    CHECK_FALSE(engine.check({cover, 200, 550'200}, 0).accepts);
+    engine.set_position(kCall55, 0);
+    CHECK(engine.check({cover, 100, 550'200}, 0).accepts);
+    const std::vector<Leg> bought{{kLateCall50, 1}};
+    CHECK(engine.check({bought, 1, 62'000}, 0).accepts);  // bare stock: a call of any expiry bounds the loss
+}
+
 TEST_CASE("a quote that is dated in the future is no fresher than one of now") {
     LimitEngine engine(generous(), contracts());
     tell_market(engine);

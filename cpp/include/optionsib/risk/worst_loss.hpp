@@ -103,7 +103,8 @@ class WorstLoss {
 
     // Whether filling `candidate` raises the worst loss in none of the possible fills (partial ones
     // included) of `orders`. A loss without bound is compared by its growth, then by the worst excess over
-    // that growth. Above kMaxCombinations the answer is no.
+    // that growth. Above kMaxCombinations the answer is no, and where the candidate's expiry takes the stock
+    // away from its options.
     [[nodiscard]] bool reduces(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
                                const OrderTerms& candidate);
 
@@ -147,6 +148,7 @@ class WorstLoss {
 
     std::span<const ContractTerms> contracts_;
     std::int32_t stock_expiry_ = 0;
+    bool splits_ = false;        // the candidate brings another expiry, so stock stands alone that did not
     std::vector<Group> groups_;  // the first group_count_ are in use
     std::size_t group_count_ = 0;
     std::vector<Involved> involved_;
