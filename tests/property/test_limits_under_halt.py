@@ -5,11 +5,10 @@ from __future__ import annotations
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.test_limits import ASK, BID, IDS, STOCK, Desk
 
 from optionsib.common.types import Order, OrderLeg
 from optionsib.risk.limits import LimitChecker
-
-from ..unit.test_limits import ASK, BID, IDS, STOCK, Desk
 
 MULTIPLIER = {con_id: 1 if con_id == STOCK else 100 for con_id in IDS}
 UNBOUNDED = 2**63
