@@ -408,11 +408,23 @@ bool WorstLoss::reduces(std::span<const Holding> holdings, std::span<const Order
     change.assign(size_, 0);
     add_order(candidate, candidate.quantity, change.data());
     filled.resize(size_);
+    // Stock that stands alone may still be what covers sold calls of any expiry.
+    const bool uncovers = stock_expiry_ == kStockAlone &&
+                          std::any_of(candidate.legs.begin(), candidate.legs.end(),
+                                      [&](const Leg& leg) { return contracts_[leg.contract].kind == 0; });
     do {
         for (std::size_t p = 0; p < size_; ++p) filled[p] = current_[p] + change[p];
         if (!is_no_worse(filled.data(), current_.data(), kTouched)) return false;
+        if (uncovers && growth(filled.data()) < std::min<Int128>(growth(current_.data()), 0)) return false;
     } while (advance());
     return true;
+}
+
+Int128 WorstLoss::growth(const Int128* profile) const {
+    Int128 slope = 0;
+    for (std::size_t g = 0; g < group_count_; ++g)
+        slope += profile[groups_[g].offset + groups_[g].kinks.size()];
+    return slope;
 }
 
 }  // namespace optionsib::risk

@@ -182,6 +182,18 @@ TEST_CASE("another expiry does not make covered stock look bare, and so any orde
     engine.set_position(kCall55, 0);
     CHECK(engine.check({cover, 100, 550'200}, 0).accepts);
     const std::vector<Leg> bought{{kLateCall50, 1}};
+    const std::vector<Leg> uncover{{kStock, -1}};
+    engine.set_position(kStock, 100);
+    engine.set_position(kCall55, -1);
+    CHECK_FALSE(engine.check({uncover, 100, -549'900}, 0).accepts);
+    engine.set_position(kLateCall50, 1);  // this does not cover the other one's expiry, nor free the shares
+    engine.set_position(kCall60, -1);
+    CHECK_FALSE(engine.check({uncover, 100, -549'900}, 0).accepts);
+    engine.set_position(kCall55, 0);
+    engine.set_position(kCall60, 0);
+    CHECK(engine.check({uncover, 100, -549'900}, 0).accepts);
+    engine.set_position(kLateCall50, 0);
+    engine.set_position(kStock, -100);
     CHECK(engine.check({bought, 1, 62'000}, 0).accepts);  // bare stock: a call of any expiry bounds the loss
 }
 

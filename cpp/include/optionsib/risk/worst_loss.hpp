@@ -104,7 +104,7 @@ class WorstLoss {
     // Whether filling `candidate` raises the worst loss in none of the possible fills (partial ones
     // included) of `orders`. A loss without bound is compared by its growth, then by the worst excess over
     // that growth. Above kMaxCombinations the answer is no, and where the candidate's expiry takes the stock
-    // away from its options.
+    // away from its options, or its stock leaves calls of any expiry uncovered.
     [[nodiscard]] bool reduces(std::span<const Holding> holdings, std::span<const OrderTerms> orders,
                                const OrderTerms& candidate);
 
@@ -134,6 +134,8 @@ class WorstLoss {
     void add_holdings(std::span<const Holding> holdings);
     void join_components(std::span<const OrderTerms> orders);
     [[nodiscard]] Loss evaluate(const Int128* profile, std::size_t component) const;
+    // What all of it gains with the spot beyond every strike, money per 1/10000: all expiries rise together.
+    [[nodiscard]] Int128 growth(const Int128* profile) const;
     [[nodiscard]] bool is_no_worse(const Int128* filled, const Int128* unfilled, std::size_t component) const;
     [[nodiscard]] Loss component_worst(std::span<const OrderTerms> orders, std::size_t component);
     [[nodiscard]] Loss component_sets(std::size_t component);
