@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import struct
 from collections.abc import Callable
@@ -253,12 +254,15 @@ def test_restart_refuses_for_a_moment_and_rolls_the_order_ids_back(laboratory: A
         for order_id in range(1, 7):
             client.writer.write(limit_order(order_id, 0.70))
         await until_time(client)
-        exchange.faults.restart(order_id_rollback=4, seconds=0.2)
+        exchange.faults.restart(order_id_rollback=4, seconds=0.5)
         await client.rest()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", exchange.port)
-        await asyncio.sleep(0.3)
-        again = await laboratory.raw(exchange)
+        again = None
+        while again is None:
+            await asyncio.sleep(0.05)
+            with contextlib.suppress(ConnectionRefusedError):
+                again = await laboratory.raw(exchange)
         assert (await again.until(9))[-1] == ["9", "1", "3"]
         again.send(16, 1)
         shown = [message for message in await again.until(53) if message[0] == OPEN_ORDER]
@@ -271,10 +275,10 @@ def test_a_lingering_session_is_refused_326_for_a_while(laboratory: Any) -> None
     async def scenario() -> None:
         exchange, client = await started(laboratory)
         exchange.faults.cut(1)
-        exchange.faults.lingering_session(1, 0.2)
+        exchange.faults.lingering_session(1, 0.5)
         assert (await (await laboratory.raw(exchange)).rest())[-1][3] == "326"
         await (await laboratory.raw(exchange, 2)).until(9)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.55)
         await (await laboratory.raw(exchange)).until(9)
         assert await client.rest() == []
 
