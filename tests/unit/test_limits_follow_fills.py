@@ -21,13 +21,15 @@ from optionsib.common.events import (
     OrderUpdate,
     Refusal,
 )
-from optionsib.common.types import Order, OrderLeg
+from optionsib.common.types import MONEY_SCALE, Order, OrderLeg
 from optionsib.execution.limit_books import LimitBooks
+from optionsib.execution.orders import OrderManager
+from optionsib.execution.portfolio import Portfolio
 from optionsib.risk.limits import LimitChecker
 
 from .test_limit_books import BUY, Books, in_bracket
 from .test_limit_changes import checker, desk_on
-from .test_limits import CALL_55, CONTRACTS, FEE, GENEROUS, IDS
+from .test_limits import CALL_55, CONTRACTS, FEE, GENEROUS, IDS, STOCK
 
 
 def execution(number: int, ref: str, side: int, quantity: int = 1) -> Execution:
@@ -154,3 +156,24 @@ def test_more_may_have_filled_than_the_broker_still_names() -> None:
     record = books.manager.records["P"]
     assert (record.remaining, record.is_done, record.status) == (0, True, "filled")
     assert books.checker.working_orders == 0
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_covered_call_is_booked_at_the_price_of_shares_and_calls_in_either_order(backwards: bool) -> None:
+    legs = (OrderLeg(STOCK, 100), OrderLeg(CALL_55, -1))
+    order = Order("O", "T", legs[::-1] if backwards else legs, 1, 530_000, "open", "test")
+    contracts = {contract.con_id: contract for contract in CONTRACTS}
+    manager, portfolio = OrderManager(), Portfolio(contracts)
+    manager.apply(OrderSubmitted(order=order, at_ns=1))
+    bought = {"order_ref": "O", "at_ns": 2}
+    for event in (
+        Execution(execution_id="1.01", con_id=9, side=1, quantity=1, price=530_000, is_combo=True, **bought),
+        Execution(execution_id="2.01", con_id=STOCK, side=1, quantity=100, price=550_000, **bought),
+        Execution(execution_id="3.01", con_id=CALL_55, side=-1, quantity=1, price=20_000, **bought),
+    ):
+        for effect in manager.apply(event):
+            portfolio.apply(effect)
+    (trade,) = portfolio.open_trades()
+    assert (trade.quantity, trade.entry_price) == (1, 530_000)
+    assert trade.entry_cost == 5_300 * MONEY_SCALE
+    assert portfolio.positions == {STOCK: 100, CALL_55: -1}

@@ -149,7 +149,7 @@ class Portfolio:
         order = effect.record.order
         trade = self.trades.get(order.trade_id)
         if trade is None:
-            multiplier = self._contracts[order.legs[0].con_id].multiplier
+            multiplier = max(self._contracts[leg.con_id].multiplier for leg in order.legs)
             trade = Trade(
                 order.trade_id,
                 order.strategy,
