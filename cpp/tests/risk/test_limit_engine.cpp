@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "generous_limits.hpp"
 #include "optionsib/risk/limit_engine.hpp"
 
 namespace optionsib::risk {
@@ -22,28 +23,6 @@ std::vector<ContractRules> contracts() {
             {{0, 0, 0, 1, 0}, {{0, 100}}}};
 }
 
-Limits generous() {
-    Limits limits;
-    limits.order_quantity = 10;
-    limits.order_delta = limits.order_gamma = limits.order_vega = limits.order_notional = 1e6;
-    limits.portfolio = limits.strategy = limits.underlying = limits.expiry = {1e7, 1e7, 1e7, 1e7};
-    limits.scenario_loss = limits.daily_loss = limits.credit = 20'000'000'000;
-    limits.position = limits.open_quantity = limits.open_orders = 100;
-    limits.order_price = 10'000'000;
-    limits.duplicate_window = 0.0;
-    limits.order_to_trade = 1e6;
-    limits.repeated_executions = 100;
-    limits.protection_quantity = 100;
-    limits.repeated_window = limits.protection_window = 1.0;
-    limits.order_loss = 10'000'000'000;
-    limits.portfolio_loss = 20'000'000'000;
-    limits.price_collar = 1'000;
-    limits.orders_per_minute = 3;
-    limits.feed_age = 60.0;
-    limits.change_age = 900.0;
-    return limits;
-}
-
 void tell_market(LimitEngine& engine) {
     engine.set_market(kCall50, {5.50, 5.60, 0.8, 0.03, 5.0, 0.0, 0.0});
     engine.set_market(kCall55, {2.00, 2.10, 0.5, 0.05, 8.0, 0.0, 0.0});
@@ -54,7 +33,7 @@ void tell_market(LimitEngine& engine) {
 }  // namespace
 
 TEST_CASE("a vertical: accepted, worked, filled, closed under a halt") {
-    LimitEngine engine(generous(), contracts());
+    LimitEngine engine(generous(10, 3), contracts());
     tell_market(engine);
     const std::vector<Leg> open{{kCall50, 1}, {kCall55, -1}};
     const OrderTerms order{open, 1, 35'000};
@@ -81,7 +60,7 @@ TEST_CASE("a vertical: accepted, worked, filled, closed under a halt") {
 }
 
 TEST_CASE("trades that offset each other can each be closed, within the portfolio's limit") {
-    Limits limits = generous();
+    Limits limits = generous(10, 3);
     LimitEngine engine(limits, contracts());
     tell_market(engine);
     // Trade 1 buys the 50-55 call spread, trade 2 sells it: together they are flat.
@@ -105,7 +84,7 @@ TEST_CASE("trades that offset each other can each be closed, within the portfoli
 }
 
 TEST_CASE("closing a trade that another one leans on is judged by the whole portfolio") {
-    LimitEngine engine(generous(), contracts());
+    LimitEngine engine(generous(10, 3), contracts());
     tell_market(engine);
     const std::vector<Leg> long_call{{kCall50, 1}};
     const std::vector<Leg> short_call{{kCall55, -1}};
@@ -116,7 +95,7 @@ TEST_CASE("closing a trade that another one leans on is judged by the whole port
 }
 
 TEST_CASE("a price that cannot lose reduces nothing; a hedge keeps its size, a close need not") {
-    Limits limits = generous();
+    Limits limits = generous(10, 3);
     limits.order_quantity = 1;
     LimitEngine engine(limits, contracts());
     tell_market(engine);
@@ -148,13 +127,13 @@ TEST_CASE("without limits and without a market nothing passes") {
     const std::vector<Leg> legs{{kCall50, 1}};
     const Verdict missing = engine.check({legs, 1, 55'500}, 0);
     CHECK((missing.finding == Finding::missing_limit && missing.check == Check::order_quantity));
-    LimitEngine blind(generous(), contracts());
+    LimitEngine blind(generous(10, 3), contracts());
     const Verdict unknown = blind.check({legs, 1, 55'500}, 0);
     CHECK((unknown.finding == Finding::unknown && unknown.check == Check::stale_feed));
 }
 
 TEST_CASE("extreme but well-formed orders neither overflow nor pass") {
-    LimitEngine engine(generous(), contracts());
+    LimitEngine engine(generous(10, 3), contracts());
     tell_market(engine);
     const std::vector<Leg> legs{{kCall50, -kMaxContracts}, {kStock, kMaxContracts}};
     const OrderTerms order{legs, 1, -kMaxLimitPrice};
@@ -170,7 +149,7 @@ TEST_CASE("extreme but well-formed orders neither overflow nor pass") {
 }
 
 TEST_CASE("the rate window moves") {
-    LimitEngine engine(generous(), contracts());
+    LimitEngine engine(generous(10, 3), contracts());
     tell_market(engine);
     const std::vector<Leg> legs{{kCall55, 1}};
     const OrderTerms order{legs, 1, 21'000};
@@ -185,7 +164,7 @@ TEST_CASE("the rate window moves") {
 }
 
 TEST_CASE("a working order on other terms: smaller and no dearer reduces risk, larger is judged anew") {
-    LimitEngine engine(generous(), contracts());
+    LimitEngine engine(generous(10, 3), contracts());
     tell_market(engine);
     const std::vector<Leg> legs{{kCall55, 1}};
     const OrderHandle handle = engine.add_working({legs, 4, 21'000}, 0);
