@@ -249,6 +249,23 @@ def test_a_trade_is_closed_once_and_only_by_its_strategy(features: ChainFeatures
     assert strategy().exits([dataclasses.replace(held, quantity=0)], features, NOON) == []
 
 
+def test_a_price_that_a_person_has_set_is_left_alone(features: ChainFeatures) -> None:
+    opening = working(best(features))
+    (decision,) = strategy().exits([trade(best(features))], features, NOON)
+    assert decision.order is not None
+    closing = WorkingOrder(decision.order, NOON, 0, decision.order.limit_price)
+    for order in (opening, closing):
+        far = dataclasses.replace(order, limit=order.limit - 5_000)
+        assert isinstance(strategy().reprice(far, features, NOON + MINUTE_NS), NewLimit)
+        far = dataclasses.replace(far, by_hand=True)
+        assert strategy().reprice(far, features, NOON + MINUTE_NS) is None
+    dear = strategy(minimum_edge=50)  # no price leaves it that
+    assert isinstance(dear.reprice(opening, features, NOON + MINUTE_NS), CancelOrder)
+    parked = dataclasses.replace(opening, by_hand=True)
+    assert dear.reprice(parked, features, NOON + MINUTE_NS) is None
+    assert isinstance(dear.reprice(parked, features, at(15, 59)), CancelOrder)
+
+
 def test_closing_orders_are_worked_to_the_market_and_never_cancelled(features: ChainFeatures) -> None:
     held = trade(best(features))
     (decision,) = strategy().exits([held], features, NOON)

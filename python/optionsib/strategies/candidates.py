@@ -27,12 +27,13 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class WorkingOrder:
-    """An order at the broker; ``limit`` (1/10000) is the one it works with now."""
+    """An order at the broker; ``limit`` (1/10000) is the one it works with now, ``by_hand``: a person's."""
 
     order: Order
     submitted_ns: int
     filled_quantity: int
     limit: int
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,10 +208,13 @@ class VerticalResidualStrategy:
     ) -> NewLimit | CancelOrder | None:
         """Say what to do with a working order at this step; None = leave it.
 
+        A price that a person has set stays, whatever the strategy would ask.
         ``trade`` is the trade that a closing order closes; without it the patience of the order counts
         from its submission.
         """
         if working.order.purpose == "close":
+            if working.by_hand:
+                return None
             since = working.submitted_ns if trade is None else trade.opened_ns
             limit = self._closing_limit(working.order.legs, features, since, now_ns)
             reason = f"close {working.order.trade_id}: {self._stage(since, now_ns)}"
@@ -225,6 +228,8 @@ class VerticalResidualStrategy:
             quote = quote_spread(working.order.legs, features)
             if not all(features.usable[features.position(leg.con_id)] for leg in working.order.legs):
                 return CancelOrder("a leg has no live two-sided quote")
+            if working.by_hand:
+                return None
             limit = self._opening_limit(quote)
             lower, upper = _value_bounds(working.order.legs, features)
             if not lower < limit / PRICE_SCALE < upper:

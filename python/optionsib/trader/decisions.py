@@ -126,7 +126,7 @@ class Decisions:
             match action:
                 case CancelOrder(reason):
                     await self._desk.cancel(record, reason)
-                case NewLimit(limit, reason) if limit != record.limit_price and not record.by_hand:
+                case NewLimit(limit, reason) if limit != record.limit_price:
                     order = msgspec.structs.replace(record.order, limit_price=limit)
                     await self.change(order, reason, features, probabilities)
                 case _:
@@ -285,7 +285,7 @@ class Decisions:
 
     def _working(self) -> list[WorkingOrder]:
         return [
-            WorkingOrder(r.order, r.submitted_ns, r.filled, r.limit_price)
+            WorkingOrder(r.order, r.submitted_ns, r.filled, r.limit_price, r.by_hand)
             for r in self._desk.manager.working()
         ]
 
