@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -40,14 +39,6 @@ def day() -> list[ChainFeatures]:
     config = load_config("paper")
     engine = FeatureEngine(config.features, RateCurve.from_config(config.rates))
     return list(run_tape(shorten(SimulatedTape(seed=5), 60, 25), engine))
-
-
-@pytest.fixture
-def artefact(tmp_path: Path) -> Path:
-    path = tmp_path / "model.onnx"
-    shutil.copy(BUNDLED_MODEL, path)
-    shutil.copy(card_path(BUNDLED_MODEL), card_path(path))
-    return path
 
 
 def rewrite(artefact: Path, **changes: object) -> None:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from optionsib.bus.journal import Journal, make_genesis
 from optionsib.common.config import LimitsConfig
 from optionsib.common.errors import ExecutionError
 from optionsib.common.events import (
-    ApprovedOrder,
-    DecisionRecord,
     Execution,
     OrderModifyRequested,
     OrderSubmitted,
     OrderUpdate,
-    Refusal,
 )
 from optionsib.common.types import MONEY_SCALE, Order, OrderLeg
 from optionsib.execution.limit_books import LimitBooks
@@ -96,41 +91,6 @@ def test_terms_that_have_filled_already_answer_no_change() -> None:
     record = books.manager.records["P"]
     assert (record.filled, record.remaining, record.is_done) == (2, 1, False)
     assert (books.checker.positions, books.checker.working_orders) == ({CALL_55: 2}, 1)
-
-
-class Vault(NoVault):
-    def __init__(self) -> None:
-        self.reserved: list[tuple[str, int]] = []
-
-    def reserve(self, order: Order, amount: int) -> str:
-        self.reserved.append((order.order_ref, amount))
-        return "no money"
-
-    def restore(self, order: Order, amount: int) -> None:
-        self.reserved.append((order.order_ref, amount))
-
-
-def approval(order: Order) -> DecisionRecord:
-    outcome = ApprovedOrder(candidate_id="C1", order=order, max_loss=7, reduces_risk=True)
-    return DecisionRecord(
-        candidate_id="C1", at_ns=1, tape_offset=0, outcome=outcome, signal=None, strategy=None, risk=None
-    )
-
-
-def test_what_opens_a_trade_is_reserved_even_where_it_reduces_risk(tmp_path: Path) -> None:
-    genesis = make_genesis(seed=1, config="", data="", model="", build="", simd_path="")
-    opening = Order("O", "T1", BUY, 1, 21_000, "open", "test")
-    with Journal.create(tmp_path / "journal.sqlite", genesis) as journal:
-        desk, vault = desk_on(journal, checker()), Vault()
-        desk.settlement._ledger = vault  # type: ignore[assignment]
-        record = asyncio.run(desk.carry_out(approval(opening)))
-        assert isinstance(record.outcome, Refusal)
-        assert (record.outcome.layer, record.outcome.reason) == ("vault", "no money")
-        assert vault.reserved == [("O", 7)]
-        desk.replay([approval(opening), OrderSubmitted(order=opening, at_ns=1)])
-        desk.replay([approval(msgspec.structs.replace(opening, limit_price=20_000))])  # made cheaper
-        assert vault.reserved == [("O", 7)] * 2
-        assert desk._reserve(approval(opening), approval(opening).outcome) == approval(opening)  # type: ignore[arg-type]
 
 
 def test_an_order_that_the_limits_have_no_room_for_can_still_be_cancelled() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 from pathlib import Path
 
 import msgspec
@@ -21,14 +20,6 @@ from optionsib.data.synthetic.simulated_day import SimulatedTape
 from optionsib.features import CHAIN_FEATURES, FEATURE_NAMES, ChainFeatures, FeatureEngine, run_tape
 from optionsib.models import BUNDLED_MODEL, OnnxModel, vote
 from optionsib.models.card import ModelCard, card_path, digest, read_card
-
-
-@pytest.fixture
-def artefact(tmp_path: Path) -> Path:
-    path = tmp_path / "model.onnx"
-    shutil.copy(BUNDLED_MODEL, path)
-    shutil.copy(card_path(BUNDLED_MODEL), card_path(path))
-    return path
 
 
 @pytest.fixture(scope="module")

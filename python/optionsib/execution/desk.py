@@ -190,7 +190,7 @@ class OrderDesk:
             )
 
     def _reserve(self, record: DecisionRecord, approved: ApprovedOrder) -> DecisionRecord:
-        if not self._needs_reserve(approved):
+        if approved.reduces_risk:  # never a new trade
             return record
         refusal = self.settlement.approve(approved.order, approved.max_loss, self._filled(approved.order))
         fault_point("after-reserve-before-journal")
@@ -198,14 +198,6 @@ class OrderDesk:
             return record
         outcome = Refusal(candidate_id=record.candidate_id, layer="vault", reason=refusal)
         return msgspec.structs.replace(record, outcome=outcome)
-
-    def _needs_reserve(self, approved: ApprovedOrder) -> bool:
-        """Tell whether the vault must reserve: for what adds risk, and for whatever opens a trade.
-
-        A working order made smaller keeps what it has.
-        """
-        opens = approved.order.purpose == "open" and approved.order.order_ref not in self.manager.records
-        return opens or not approved.reduces_risk
 
     def _filled(self, order: Order) -> int:
         known = self.manager.records.get(order.order_ref)
@@ -380,11 +372,9 @@ class OrderDesk:
         # Fees come last: the end of an order frees the reserve that pays them.
         ordered = sorted(effects, key=lambda effect: isinstance(effect, _FEES))
         for effect in ordered:
-            followed = self._follow(self.portfolio.apply, effect)
-            followed &= self._follow(
-                self._books.apply, effect
-            )  # the limits count what has filled, come what may
-            if followed:
+            # The limits count what has filled, come what may.
+            done = [self._follow(apply, effect) for apply in (self.portfolio.apply, self._books.apply)]
+            if all(done):
                 self._follow(self.settlement.apply, effect)
             if isinstance(effect, UnitsFilled):
                 self.fills.append(effect)
@@ -405,7 +395,7 @@ class OrderDesk:
         for event in events:
             effects: list[BookedEffect] = []
             match event:
-                case DecisionRecord(outcome=ApprovedOrder() as approved) if self._needs_reserve(approved):
+                case DecisionRecord(outcome=ApprovedOrder() as approved) if not approved.reduces_risk:
                     filled = self._filled(approved.order)
                     self.settlement.restore(approved.order, approved.max_loss, filled)
                 case OrderSubmitted():

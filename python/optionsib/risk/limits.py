@@ -21,9 +21,10 @@ An order also reduces risk if it closes no more than its own trade (``trade_id``
 loss does not rise, and the portfolio's worst loss stays within its limit: trades that offset each other by
 chance must not keep each other from being closed.
 
-What reduces risk answers to the checks in ``STILL_ANSWERS`` alone, and in place of ``price_collar`` to a
-collar of ``SANITY_COLLAR`` (where a missing bid counts as zero, and a missing ask as the most a contract
-can be worth). Nothing here ever refuses a cancel.
+A new trade (``purpose`` "open") is judged in full, whatever it happens to offset. What reduces risk answers
+to the checks in ``STILL_ANSWERS`` alone, to ``order_quantity`` too where it hedges instead of closing what
+is held, and in place of ``price_collar`` to a collar of ``SANITY_COLLAR`` (where a missing bid counts as
+zero, and a missing ask as the most a contract can be worth). Nothing here ever refuses a cancel.
 """
 
 from __future__ import annotations
